@@ -1,0 +1,128 @@
+/* socket.h: the socket record, which the core owns and transports and services work on.
+ *
+ * A socket sits between a transport (which moves its bytes) and its user (a service plugin or an embedding
+ * program). It outlives the code of both: it names them by slot. Behind the record lies the transport's own
+ * record for this socket (tn_socket_state()), zeroed when the socket is made.
+ *
+ * Life of a socket:
+ *     made by core->socket_open (user) or core->socket_child (a transport, for a listener)
+ *     used by both sides
+ *     closed by the user (TN_SOCK_CLOSED: no more events); the transport may still work, as TCP does in
+ *     FIN-WAIT or TIME-WAIT
+ *     freed when the transport says core->socket_free() */
+#ifndef TENON_SOCKET_H
+#define TENON_SOCKET_H
+
+#include "tenon/packet.h"
+
+/* tn_socket.flags */
+#define TN_SOCK_BOUND       0x0001u /* has a local port (and perhaps address) of its own in the port table */
+#define TN_SOCK_CONNECTED   0x0002u /* has a remote address; for streams: the handshake is complete */
+#define TN_SOCK_LISTENING   0x0004u
+#define TN_SOCK_EOF         0x0008u /* the peer will send no more */
+#define TN_SOCK_SHUT_RECV   0x0010u /* the user will receive no more */
+#define TN_SOCK_SHUT_SEND   0x0020u /* the user will send no more (a FIN follows the queue) */
+#define TN_SOCK_CLOSED      0x0040u /* the user has closed it */
+#define TN_SOCK_CONNECTING  0x0080u /* a connect is on its way */
+#define TN_SOCK_HASHED      0x0100u /* is found by its four-tuple */
+#define TN_SOCK_PENDING     0x0200u /* child of a listener, not yet accepted */
+#define TN_SOCK_REUSEADDR   0x0400u
+#define TN_SOCK_BROADCAST   0x0800u
+#define TN_SOCK_KEEPALIVE   0x1000u
+#define TN_SOCK_LINGER0     0x2000u /* SO_LINGER with time 0: close resets */
+#define TN_SOCK_ABORTED     0x4000u /* the transport has given it up (reset, timeout); only close is left */
+#define TN_SOCK_WANT_WRITE  0x8000u /* the user met a full send queue and waits for TN_EVENT_WRITABLE */
+#define TN_SOCK_NODELAY     0x10000u
+#define TN_SOCK_QUEUED      0x20000u /* on the core's list of sockets with events */
+#define TN_SOCK_FREED       0x40000u /* the transport is done with it */
+
+/* What a user is told; a set. */
+#define TN_EVENT_READABLE 0x01u /* data, or the end of data */
+#define TN_EVENT_WRITABLE 0x02u /* there is room to send again; also: connected */
+#define TN_EVENT_ACCEPT   0x04u /* a listener has a connection to accept */
+#define TN_EVENT_ERROR    0x08u /* see SO_ERROR */
+#define TN_EVENT_HANGUP   0x10u /* both directions have ended, or it was aborted */
+
+/* Way to a destination, as far as it can be remembered. Valid while `generation` is the stack's; all zero =
+ * nothing known. Filled by core->path_find(). */
+struct tn_path {
+    struct tn_neighbour *neighbour; /* next hop; NULL when none is needed (broadcast, no link addresses) */
+    uint32_t generation;
+    uint16_t ifindex;
+    uint16_t mtu; /* largest network packet, in bytes (65535 at most) */
+    uint8_t kind; /* enum tn_path_kind */
+};
+
+enum tn_path_kind {
+    TN_PATH_NONE,
+    TN_PATH_UNICAST,   /* through `neighbour` */
+    TN_PATH_BROADCAST, /* to the link's broadcast address */
+    TN_PATH_MULTICAST, /* to a link multicast address that the network protocol derives */
+    TN_PATH_LOCAL,     /* to this stack itself */
+};
+
+struct tn_socket {
+    /* demultiplexing */
+    struct tn_socket *hash_next;
+    uint32_t hash;
+    uint32_t flags; /* TN_SOCK_… */
+    struct tn_addr local;  /* all zero: any */
+    struct tn_addr remote; /* all zero: none */
+    uint16_t local_port;
+    uint16_t remote_port;
+    uint16_t vrf;
+    uint16_t ifindex; /* bound to this interface; 0: any */
+    uint8_t family;   /* AF_… */
+    uint8_t type;     /* SOCK_STREAM, SOCK_DGRAM */
+    uint8_t protocol; /* IP protocol number */
+    uint8_t ttl;      /* 0: default */
+    uint8_t tos;
+
+    /* who */
+    uint8_t events;     /* TN_EVENT_… not yet told */
+    uint16_t transport; /* slot */
+    uint16_t owner;     /* slot of the service, or TN_SLOT_NONE: an embedder */
+    uint16_t error;     /* pending SO_ERROR (an errno) */
+    uint32_t id;        /* unique in the stack's life, for people */
+    int32_t fd;         /* the embedder's descriptor; -1: none */
+    void *user;         /* the owner's: a record in core memory, or NULL */
+
+    /* queues */
+    struct tn_packet_queue rx; /* received, in order, waiting for the user; datagrams: one packet each */
+    struct tn_packet_queue tx; /* streams: accepted from the user, not yet acknowledged by the peer */
+    uint32_t rcvbuf;           /* limit of rx.bytes */
+    uint32_t sndbuf;           /* limit of tx.bytes */
+
+    struct tn_path path;
+
+    /* listeners and their children */
+    struct tn_socket *parent;   /* the listener of a child not yet accepted */
+    struct tn_socket *next;     /* in an accept queue: the next child */
+    uint32_t backlog;           /* listener: at most this many children waiting */
+    uint32_t children;          /* listener: children not yet accepted, handshaking ones included */
+    struct tn_socket *event_next; /* in the core's list of sockets with events */
+};
+
+/* The transport's record for this socket: tn_transport_ops.socket_size bytes. */
+static inline void *tn_socket_state(struct tn_socket *s)
+{
+    return s + 1;
+}
+
+static inline struct tn_socket *tn_socket_of(void *state)
+{
+    return (struct tn_socket *)state - 1;
+}
+
+/* Room in the receive and send queue, in bytes. */
+static inline uint32_t tn_socket_rx_room(const struct tn_socket *s)
+{
+    return s->rx.bytes < s->rcvbuf ? s->rcvbuf - s->rx.bytes : 0;
+}
+
+static inline uint32_t tn_socket_tx_room(const struct tn_socket *s)
+{
+    return s->tx.bytes < s->sndbuf ? s->sndbuf - s->tx.bytes : 0;
+}
+
+#endif

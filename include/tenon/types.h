@@ -1,0 +1,152 @@
+/* types.h: the few types that every part of Tenon shares.
+ *
+ * Byte order: values are in host order everywhere except inside wire structs (include/tenon/proto/), whose
+ * fields are of type be16/be32 and are read and written through the functions below. Addresses are byte
+ * strings and have no host order. */
+#ifndef TENON_TYPES_H
+#define TENON_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A point in time or a span of it, in nanoseconds, on the clock of the stack's environment. */
+typedef uint64_t tn_time;
+#define TN_USEC  ((tn_time)1000)
+#define TN_MSEC  ((tn_time)1000000)
+#define TN_SEC   ((tn_time)1000000000)
+#define TN_NEVER UINT64_MAX
+
+/* Values in network byte order; only ever fields of wire structs. */
+typedef struct {
+    uint8_t b[2];
+} be16;
+typedef struct {
+    uint8_t b[4];
+} be32;
+
+static inline uint16_t tn_load16(const void *p)
+{
+    const uint8_t *b = p;
+    return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+static inline uint32_t tn_load32(const void *p)
+{
+    const uint8_t *b = p;
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static inline void tn_store16(void *p, uint16_t v)
+{
+    uint8_t *b = p;
+    b[0] = (uint8_t)(v >> 8);
+    b[1] = (uint8_t)v;
+}
+
+static inline void tn_store32(void *p, uint32_t v)
+{
+    uint8_t *b = p;
+    b[0] = (uint8_t)(v >> 24);
+    b[1] = (uint8_t)(v >> 16);
+    b[2] = (uint8_t)(v >> 8);
+    b[3] = (uint8_t)v;
+}
+
+static inline uint16_t tn_be16(be16 v)
+{
+    return tn_load16(v.b);
+}
+
+static inline uint32_t tn_be32(be32 v)
+{
+    return tn_load32(v.b);
+}
+
+static inline be16 tn_to_be16(uint16_t v)
+{
+    be16 r;
+    tn_store16(r.b, v);
+    return r;
+}
+
+static inline be32 tn_to_be32(uint32_t v)
+{
+    be32 r;
+    tn_store32(r.b, v);
+    return r;
+}
+
+/* A network address of any family: network order, left-aligned, the rest zero. The family (AF_INET,
+ * AF_INET6) is carried beside it. The all-zero address is "unspecified" in every family. */
+struct tn_addr {
+    union {
+        uint8_t bytes[16];
+        uint64_t half[2];
+    };
+};
+
+/* Families are the system's AF_ numbers; tables over families have this many entries. */
+#define TN_FAMILY_MAX 16
+
+static inline bool tn_addr_equal(const struct tn_addr *a, const struct tn_addr *b)
+{
+    return a->half[0] == b->half[0] && a->half[1] == b->half[1];
+}
+
+static inline bool tn_addr_is_zero(const struct tn_addr *a)
+{
+    return (a->half[0] | a->half[1]) == 0;
+}
+
+/* An address from the `len` (4 or 16) bytes at `bytes`. */
+static inline struct tn_addr tn_addr_from(const void *bytes, size_t len)
+{
+    struct tn_addr a = {{{0}}};
+    memcpy(a.bytes, bytes, len <= sizeof(a.bytes) ? len : sizeof(a.bytes));
+    return a;
+}
+
+/* Room for the text of any address, with its '\0'. */
+#define TN_ADDR_TEXT 46
+
+/* Link-layer addresses are at most this long. */
+#define TN_LLADDR_MAX 8
+
+#define TN_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* The record of type `type` whose member `member` is at `ptr`. */
+#define tn_container(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+static inline size_t tn_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t tn_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+#if defined(__GNUC__)
+#define TN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define TN_EXPORT            __attribute__((visibility("default")))
+#define tn_likely(x)         __builtin_expect(!!(x), 1)
+#define tn_unlikely(x)       __builtin_expect(!!(x), 0)
+#else
+#define TN_PRINTF(fmt, args)
+#define TN_EXPORT
+#define tn_likely(x)   (x)
+#define tn_unlikely(x) (x)
+#endif
+
+/* Severity of a log line. */
+enum tn_level {
+    TN_LOG_ERROR,
+    TN_LOG_WARNING,
+    TN_LOG_INFO,
+    TN_LOG_DEBUG,
+};
+
+#endif

@@ -1,0 +1,36 @@
+/* address.h: the addresses of this stack's interfaces. */
+#ifndef TENON_KERNEL_ADDRESS_H
+#define TENON_KERNEL_ADDRESS_H
+
+#include "tenon/plugin.h"
+
+struct tn_stack;
+struct tn_ifc;
+
+struct tn_address {
+    struct tn_addr addr;
+    uint16_t ifindex;
+    uint16_t vrf;
+    uint8_t family;
+    uint8_t prefix_len;
+};
+
+int tn_addresses_init(struct tn_stack *stack);
+void tn_addresses_destroy(struct tn_stack *stack);
+/* Adds the address with its connected route and its subnet's directed broadcast, and tells the network plugin. -EEXIST,
+ * -ENOSPC (the limit), -ENOMEM. */
+int tn_address_add(struct tn_stack *stack, const struct tn_address *address);
+/* Takes it away again, with its route; connections that use it are left to fail. -ENOENT. */
+int tn_address_remove(struct tn_stack *stack, const struct tn_address *address);
+/* All of them, in order of interface and addition; `each` must not change the table. */
+void tn_address_each(struct tn_stack *stack, void (*each)(void *context, const struct tn_address *address),
+                     void *context);
+
+/* ABI functions (plugin.h). */
+enum tn_local tn_core_address_kind(struct tn_self *self, uint8_t family, const struct tn_interface *ifc,
+                                   const struct tn_addr *addr, uint16_t *vrf);
+bool tn_core_address_of(struct tn_self *self, uint8_t family, const struct tn_interface *ifc,
+                        const struct tn_addr *near, struct tn_addr *out);
+enum tn_addr_class tn_core_address_class(struct tn_self *self, uint8_t family, const struct tn_addr *addr);
+
+#endif

@@ -1,0 +1,36 @@
+/* pool.h: packets and their buffers. Sizes of buffers: small (a header or a short message), medium (an Ethernet frame),
+ * large (a 64 KiB super-frame). */
+#ifndef TENON_KERNEL_POOL_H
+#define TENON_KERNEL_POOL_H
+
+#include "slab.h"
+#include "tenon/packet.h"
+
+enum tn_pool_size {
+    TN_POOL_SMALL,  /* 512 bytes of buffer, header included */
+    TN_POOL_MEDIUM, /* 2048 */
+    TN_POOL_LARGE,  /* 66 KiB: TN_HEADROOM + 65535 and a little more */
+    TN_POOL_COUNT,
+};
+
+struct tn_pool {
+    struct tn_slab packets;
+    struct tn_slab buffers[TN_POOL_COUNT];
+};
+
+/* `packets`: limit of packet records and of small and of medium buffers; `large`: of large buffers. */
+int tn_pool_init(struct tn_pool *pool, size_t packets, size_t large);
+void tn_pool_destroy(struct tn_pool *pool);
+
+/* As in struct tn_core (plugin.h). */
+struct tn_packet *tn_packet_new(struct tn_pool *pool, size_t len);
+struct tn_packet *tn_packet_clone(struct tn_pool *pool, const struct tn_packet *packet);
+/* A clone of bytes [offset, offset + len) alone, metadata not included. */
+struct tn_packet *tn_packet_clone_range(struct tn_pool *pool, const struct tn_packet *packet, size_t offset,
+                                        size_t len);
+struct tn_packet *tn_packet_copy(struct tn_pool *pool, const struct tn_packet *packet);
+void tn_packet_free(struct tn_pool *pool, struct tn_packet *packet);
+size_t tn_packet_read(const struct tn_packet *packet, size_t offset, void *to, size_t len);
+void tn_packet_complete_checksum(struct tn_packet *packet);
+
+#endif

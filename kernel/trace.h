@@ -1,0 +1,19 @@
+/* trace.h: frames as people read them: each layer's plugin describes its own header (plugin->describe). */
+#ifndef TENON_KERNEL_TRACE_H
+#define TENON_KERNEL_TRACE_H
+
+#include <stdarg.h>
+
+#include "tenon/plugin.h"
+
+struct tn_stack;
+
+/* A frame passes (`out`: is being sent). Cheap when nobody observes or traces. */
+void tn_trace_frame(struct tn_stack *stack, const struct tn_interface *ifc, const struct tn_packet *packet, bool out);
+/* A line about something else (a state change), in `who`'s name. */
+void tn_trace_event(struct tn_stack *stack, const char *who, const char *fmt, va_list ap);
+/* Describes the frame at `cursor` from link type `link_type` on. */
+void tn_trace_describe(struct tn_stack *stack, uint16_t link_type, const struct tn_packet *packet,
+                       struct tn_cursor *cursor, struct tn_text *out);
+
+#endif
