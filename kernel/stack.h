@@ -10,6 +10,7 @@
 #include "slab.h"
 #include "tenon/plugin.h"
 #include "tenon/stack.h"
+#include "trace.h"
 #include "wheel.h"
 
 #define TN_SLOTS_MAX      64
@@ -169,13 +170,14 @@ struct tn_stack {
     volatile bool stop;
 
     /* observers */
-    tn_trace_fn *trace;
-    void *trace_context;
-    bool trace_colour;
+    struct tn_trace_sink *trace;       /* who reads the trace (trace.h); NULL: nobody */
+    struct tn_trace_sink trace_public; /* the one of tn_stack_trace() */
+    tn_time trace_times[TN_TRACE_TIMES]; /* env time of receipt of frame n, at n % TN_TRACE_TIMES */
     uint32_t trace_cause;    /* serial of the frame being worked on, 0: none */
     tn_time trace_cause_time;/* env time at which it was received (not the batch's) */
     tn_frame_fn *observe;
     void *observe_context;
+    uint8_t *observe_buffer; /* a frame of several pieces in one; trace.c */
 };
 
 static inline struct tn_self *tn_core_self(struct tn_stack *stack)
