@@ -1,5 +1,5 @@
-/* htab.h: an intrusive hash table that grows and shrinks one bucket at a time (linear hashing), so no insertion ever
- * pauses to rehash. Buckets lie in segments of doubling size that never move.
+/* htab.h: an intrusive hash table that grows and shrinks one bucket at a time (linear hashing), so no
+ * insertion ever pauses to rehash. Buckets lie in segments of doubling size that never move.
  *
  * Entries embed a struct tn_hnode; hashes are the caller's (keyed, where the key comes from outside). */
 #ifndef TENON_KERNEL_HTAB_H

@@ -14,9 +14,11 @@ int tn_logger_init(struct tn_stack *stack);
 void tn_logger_destroy(struct tn_stack *stack);
 /* Takes the levels of the plan. */
 void tn_logger_configure(struct tn_stack *stack, const struct tn_plan *plan);
-/* `who`: "core" or a plugin's name. Lines of the same who and format are passed on once a second; what was left out is
- * said with the next one ("… (12 like it left out)"). */
-TN_PRINTF(4, 5) void tn_log(struct tn_stack *stack, enum tn_level level, const char *who, const char *fmt, ...);
+/* `who`: "core" or a plugin's name. Lines of the same who and format are passed on once a second; what was
+ * left out is said with the next one ("… (12 like it left out)"). */
+TN_PRINTF(4, 5)
+void tn_log(struct tn_stack *stack, enum tn_level level, const char *who, const char *fmt, ...);
+TN_PRINTF(4, 0)
 void tn_vlog(struct tn_stack *stack, enum tn_level level, const char *who, const char *fmt, va_list ap);
 
 #endif

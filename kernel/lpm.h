@@ -1,4 +1,5 @@
-/* lpm.h: longest-prefix match over addresses of up to 128 bits: a path-compressed binary trie, O(bits) to look up. */
+/* lpm.h: longest-prefix match over addresses of up to 128 bits: a path-compressed binary trie, O(bits) to
+ * look up. */
 #ifndef TENON_KERNEL_LPM_H
 #define TENON_KERNEL_LPM_H
 
@@ -11,8 +12,8 @@ struct tn_lpm {
     size_t count; /* prefixes */
 };
 
-/* The value (not NULL) of prefix addr/len becomes `value`. Returns the value that it had, through *old if not NULL. 0 or
- * -ENOMEM. Host bits of addr are ignored. */
+/* The value (not NULL) of prefix addr/len becomes `value`. Returns the value that it had, through *old if not
+ * NULL. 0 or -ENOMEM. Host bits of addr are ignored. */
 int tn_lpm_insert(struct tn_lpm *lpm, const struct tn_addr *addr, uint8_t len, void *value, void **old);
 /* Takes the prefix out; its value, or NULL if there was none. */
 void *tn_lpm_remove(struct tn_lpm *lpm, const struct tn_addr *addr, uint8_t len);

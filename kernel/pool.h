@@ -1,5 +1,5 @@
-/* pool.h: packets and their buffers. Sizes of buffers: small (a header or a short message), medium (an Ethernet frame),
- * large (a 64 KiB super-frame). */
+/* pool.h: packets and their buffers. Sizes of buffers: small (a header or a short message), medium (an
+ * Ethernet frame), large (a 64 KiB super-frame). */
 #ifndef TENON_KERNEL_POOL_H
 #define TENON_KERNEL_POOL_H
 
@@ -25,12 +25,17 @@ void tn_pool_destroy(struct tn_pool *pool);
 /* As in struct tn_core (plugin.h). */
 struct tn_packet *tn_packet_new(struct tn_pool *pool, size_t len);
 struct tn_packet *tn_packet_clone(struct tn_pool *pool, const struct tn_packet *packet);
-/* A clone of bytes [offset, offset + len) alone, metadata not included. */
+/* A clone of bytes [offset, offset + len) alone, metadata not included; NULL if the packet has not that many
+ * bytes, or no record is left. */
 struct tn_packet *tn_packet_clone_range(struct tn_pool *pool, const struct tn_packet *packet, size_t offset,
                                         size_t len);
+/* Takes the bytes before the data along (headers that were pulled off), as far back as the metadata points
+ * and TN_HEADROOM reaches; what lies further back is forgotten (its offset 0). */
 struct tn_packet *tn_packet_copy(struct tn_pool *pool, const struct tn_packet *packet);
-void tn_packet_free(struct tn_pool *pool, struct tn_packet *packet);
+void tn_packet_free(struct tn_pool *pool, struct tn_packet *packet); /* all pieces; NULL is allowed */
 size_t tn_packet_read(const struct tn_packet *packet, size_t offset, void *to, size_t len);
+/* The first piece must be writable. A sum of 0 is stored as 0xffff: equal in ones' complement, and in UDP 0
+ * would mean that there is none (RFC 768). */
 void tn_packet_complete_checksum(struct tn_packet *packet);
 
 #endif

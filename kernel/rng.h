@@ -1,5 +1,5 @@
-/* rng.h: the stack's seeded generator: SipHash of a counter under a 128-bit seed. Not predictable without the seed;
- * the same seed gives the same numbers. */
+/* rng.h: the stack's seeded generator: SipHash of a counter under a 128-bit seed. Not predictable without the
+ * seed; the same seed gives the same numbers. */
 #ifndef TENON_KERNEL_RNG_H
 #define TENON_KERNEL_RNG_H
 

@@ -1,8 +1,8 @@
 /* slab.h: records of one size, allocated and freed in O(1) without a system call.
  *
- * A slab reserves address space for all the records that it may ever hold (mmap, MAP_NORESERVE) and takes pages only as
- * records are first used; freed records are used again, last freed first. Records do not move. Under AddressSanitizer free
- * records are poisoned. */
+ * A slab reserves address space for all the records that it may ever hold (mmap, MAP_NORESERVE) and takes
+ * pages only as records are first used; freed records are used again, last freed first. Records do not move.
+ * Under AddressSanitizer free records are poisoned. */
 #ifndef TENON_KERNEL_SLAB_H
 #define TENON_KERNEL_SLAB_H
 
@@ -12,15 +12,15 @@
 
 struct tn_slab {
     char name[32];
-    uint8_t *base;     /* the reserved range */
-    size_t reserved;   /* bytes */
-    uint64_t *in_use;  /* a bit a record */
-    void *free_list;   /* linked through the records' first word */
-    uint32_t size;     /* bytes a record, multiple of 16 */
-    uint32_t limit;    /* records at most */
-    uint32_t fresh;    /* records ever touched: [0, fresh) */
-    uint32_t used;     /* records handed out now */
-    uint64_t failures; /* allocations refused at the limit */
+    uint8_t *base;        /* the reserved range */
+    size_t reserved;      /* bytes */
+    uint64_t *in_use;     /* a bit a record */
+    void *free_list;      /* linked through the records' first word */
+    uint32_t size;        /* bytes a record, multiple of 16 */
+    uint32_t limit;       /* records at most */
+    uint32_t fresh;       /* records ever touched: [0, fresh) */
+    uint32_t used;        /* records handed out now */
+    uint64_t failures;    /* allocations refused at the limit */
     struct tn_slab *next; /* the owner's list */
 };
 
@@ -34,8 +34,8 @@ void *tn_slab_alloc(struct tn_slab *slab);
 void *tn_slab_alloc_raw(struct tn_slab *slab);
 void tn_slab_free(struct tn_slab *slab, void *record);
 
-/* The records in use, in order of address: tn_slab_next(slab, NULL) is the first, NULL the end. The current one may be
- * freed before the next is asked for. */
+/* The records in use, in order of address: tn_slab_next(slab, NULL) is the first, NULL the end. The current
+ * one may be freed before the next is asked for. */
 void *tn_slab_next(const struct tn_slab *slab, const void *record);
 
 #endif

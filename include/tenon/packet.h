@@ -26,9 +26,10 @@ struct tn_neighbour;
 /* A block of packet bytes. `refs` packets point into it. */
 struct tn_buffer {
     uint32_t refs;
-    uint32_t size;  /* bytes at `bytes` */
-    uint8_t pool;   /* which of the core's pools it returns to */
-    uint8_t bytes[];
+    uint32_t size; /* bytes at `bytes` */
+    uint8_t pool;  /* which of the core's pools it returns to */
+    uint8_t reserved[7];
+    uint8_t bytes[]; /* 16 bytes from the start, so aligned as the buffer is */
 };
 
 /* tn_packet.flags */
@@ -46,8 +47,8 @@ enum tn_checksum {
     TN_CHECKSUM_UNKNOWN,  /* in: not looked at yet; out: complete */
     TN_CHECKSUM_VERIFIED, /* in: right, somebody has checked it */
     TN_CHECKSUM_PARTIAL,  /* the field at csum_start + csum_offset holds the (folded, not complemented)
-                             pseudo-header sum: to be completed over the bytes from csum_start on, by the device
-                             or by the core before the device */
+                             pseudo-header sum: to be completed over the bytes from csum_start on, by the
+                             device  or by the core before the device */
 };
 
 /* A packet of more than one wire segment (a super-frame), which the device or the core cuts into segments of
@@ -67,8 +68,9 @@ struct tn_packet {
     uint32_t len;   /* bytes in this piece */
     uint32_t total; /* bytes in all pieces; kept in the first piece */
 
-    tn_time time;     /* in: when it was received */
-    uint32_t serial;  /* in: number of the frame, as in the trace; out: number of the frame that caused it or 0 */
+    tn_time time; /* in: when it was received */
+    uint32_t
+        serial; /* in: number of the frame, as in the trace; out: number of the frame that caused it or 0 */
     uint16_t ifindex; /* the interface it came in by or goes out by */
     uint16_t flags;   /* TN_PKT_… */
 

@@ -2,8 +2,9 @@
  *
  * A timer names its handler by plugin slot and index into the plugin's timer table, never by address, so it
  * survives a swap of the plugin (docs/architecture.md, "Swap"). Starting, stopping and firing cost O(1),
- * however many timers there are. A timer fires once, not before its time and at most TN_TIMER_TICK after it (as
- * long as the stack is being stepped). The memory of a running timer must stay; stop it before freeing. */
+ * however many timers there are. A timer fires once, not before its time and at most TN_TIMER_TICK after it
+ * (as long as the stack is being stepped). The memory of a running timer must stay; stop it before freeing.
+ */
 #ifndef TENON_TIMER_H
 #define TENON_TIMER_H
 
