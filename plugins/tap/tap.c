@@ -1,0 +1,338 @@
+/* tap: frames to and from the Linux kernel through a TAP device.
+ *
+ * A TAP device is a network interface of the kernel whose cable ends in a descriptor: what the kernel sends
+ * on the interface can be read there, one frame a read(), and what is written there the kernel receives. So
+ * the stack and the kernel are two stations on one Ethernet, with an address each: the stack's is
+ * ifc->lladdr, the kernel's that of the device.
+ *
+ * In: the core watches the descriptor and calls receive(). Each frame is read into a packet of its own, large
+ * enough for the MTU and one byte more, by which a frame that was cut is told from one that just fits.
+ *
+ * Out: one write a frame; a packet in pieces is gathered with writev().
+ *
+ * What can happen to the device while it is in use:
+ *     it is down         writes fail (EIO), reads find nothing; frames are dropped until it is up again
+ *     it is deleted      the descriptor is dead (EBADFD) and always readable: it is watched no more
+ *     a read fails       for any other reason: the descriptor rests for a second, so that the stack does not
+ * spin no packet is free  the frame is read and forgotten, for the same reason */
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "tap.h"
+#include "tenon/plugin.h"
+
+#define TAP_LINK_HEADER 18 /* Ethernet header and a VLAN tag: what a frame may be longer than the MTU */
+#define TAP_IOV_MAX     32 /* pieces of a packet that are gathered; a packet in more pieces is copied */
+#define TAP_REST        TN_SEC
+
+#define TAP_COUNTERS(X)                                                                     \
+    X(READ_ERRORS, "read-errors", "Reads that failed and let the device rest for a second") \
+    X(GATHERED, "gathered", "Frames that were written from several pieces")
+
+#define TAP_DROPS(X)                                                                            \
+    X(TOO_LONG, "too-long", "In: longer than the MTU of the interface and of the device allow") \
+    X(NO_MEMORY, "no-memory",                                                                   \
+      "In: no packet was free; out: none for a copy of a packet in very many pieces")           \
+    X(DEVICE_DOWN, "device-down", "Out: the TAP device is down (ip link set dev NAME up)")      \
+    X(DEVICE_GONE, "device-gone", "Out: the TAP device was deleted")                            \
+    X(REFUSED, "refused", "Out: the device did not take the frame")
+
+#define TAP_COUNTER_ID(id, name, help) TAP_##id,
+#define TAP_DROP_ID(id, name, help)    TAP_DROP_##id,
+enum {
+    TAP_COUNTERS(TAP_COUNTER_ID) TAP_COUNTER_COUNT
+};
+enum {
+    TAP_DROPS(TAP_DROP_ID) TAP_DROP_COUNT
+};
+
+enum tap_timer {
+    TAP_TIMER_REST,
+};
+
+struct tap_options {
+    char device[TN_OPTION_STRING_MAX];
+    int64_t fd;
+};
+
+/* The driver's record of an interface. */
+struct tap_link {
+    struct tn_timer rest; /* until the descriptor is watched again */
+    uint32_t frame_max;   /* longest frame that is taken */
+    int fd;
+    uint16_t ifindex;
+    bool down; /* the last write found the device down */
+    bool gone; /* the device was deleted */
+    char device[IFNAMSIZ];
+};
+
+/* ---- Opening
+ * ------------------------------------------------------------------------------------------------- */
+
+/* Two stations with one address would not hear each other. */
+static int tap_check_lladdr(const struct tn_interface *ifc, const struct tap_device *device,
+                            struct tn_text *why)
+{
+    if (memcmp(ifc->lladdr, device->lladdr, sizeof(device->lladdr)) != 0)
+        return 0;
+    tn_text_add(why, "the kernel has the link address ");
+    tn_text_lladdr(why, device->lladdr, sizeof(device->lladdr));
+    tn_text_add(why, " on %s already; give the interface another with mac:", device->name);
+    return -EADDRINUSE;
+}
+
+/* Settles the MTU, and tells people what they may have to do about the device. */
+static int tap_configure(struct tn_self *self, struct tn_interface *ifc, struct tap_device *device,
+                         struct tn_text *why)
+{
+    int err = tap_check_lladdr(ifc, device, why);
+    if (err == 0 && device->created)
+        err = tap_device_bring_up(device, ifc->mtu, why);
+    if (err < 0)
+        return err;
+    if (ifc->mtu == 0)
+        ifc->mtu = device->mtu;
+    if (device->visible && device->mtu != ifc->mtu && ifc->mtu)
+        self->core->log(self, TN_LOG_WARNING,
+                        "%s: the MTU of the TAP device %s is %u, that of the interface %u", ifc->name,
+                        device->name, device->mtu, ifc->mtu);
+    if (device->visible && !device->up)
+        self->core->log(self, TN_LOG_WARNING,
+                        "%s: the TAP device %s is down; bring it up with: ip link set dev %s up", ifc->name,
+                        device->name, device->name);
+    return 0;
+}
+
+static int tap_open(struct tn_self *self, struct tn_interface *ifc, struct tn_text *why)
+{
+    const struct tap_options *options = ifc->options;
+    struct tap_link *link = ifc->link;
+    struct tap_device device;
+    int err = options->fd >= 0
+                  ? tap_device_inherit(&device, (int)options->fd, options->device, why)
+                  : tap_device_attach(&device, options->device[0] ? options->device : ifc->name, why);
+    if (err < 0)
+        return err;
+    err = tap_configure(self, ifc, &device, why);
+    if (err == 0 && (err = self->core->watch(self, ifc, device.fd)) < 0)
+        tn_text_add(why, "cannot watch the TAP device %s", device.name);
+    if (err < 0) {
+        close(device.fd);
+        return err;
+    }
+    link->fd = device.fd;
+    link->ifindex = ifc->index;
+    link->frame_max = (uint32_t)tn_max(ifc->mtu, device.mtu) + TAP_LINK_HEADER;
+    memcpy(link->device, device.name, sizeof(link->device));
+    self->core->log(self, TN_LOG_INFO, "%s: attached to the TAP device %s%s", ifc->name, device.name,
+                    device.created ? ", which was made for it" : "");
+    return 0;
+}
+
+static void tap_close(struct tn_self *self, struct tn_interface *ifc)
+{
+    struct tap_link *link = ifc->link;
+    self->core->timer_stop(self, &link->rest);
+    (void)self->core->watch(self, ifc, -1);
+    close(link->fd);
+}
+
+/* ---- Trouble with the device
+ * --------------------------------------------------------------------------------- */
+
+/* The device was deleted: nothing comes and nothing can be sent any more. */
+static void tap_gone(struct tn_self *self, struct tn_interface *ifc)
+{
+    struct tap_link *link = ifc->link;
+    if (link->gone)
+        return;
+    link->gone = true;
+    (void)self->core->watch(self, ifc, -1);
+    self->core->link_writable(self, ifc); /* what waits for the device is not to wait for ever */
+    self->core->log(self, TN_LOG_ERROR, "%s: the TAP device %s has gone", ifc->name, link->device);
+}
+
+static bool tap_means_gone(int err)
+{
+    return err == EBADFD || err == EBADF || err == ENODEV;
+}
+
+static void tap_read_failed(struct tn_self *self, struct tn_interface *ifc, int err)
+{
+    struct tap_link *link = ifc->link;
+    if (err == EAGAIN || err == EINTR)
+        return;
+    if (tap_means_gone(err)) {
+        tap_gone(self, ifc);
+        return;
+    }
+    tn_count(self, TAP_READ_ERRORS);
+    self->core->log(self, TN_LOG_WARNING, "%s: cannot read from the TAP device %s (errno %d)", ifc->name,
+                    link->device, err);
+    (void)self->core->watch(self, ifc, -1);
+    self->core->timer_start(self, &link->rest, TAP_REST, TAP_TIMER_REST);
+}
+
+static void tap_rest_timer(struct tn_self *self, struct tn_timer *timer)
+{
+    struct tap_link *link = tn_container(timer, struct tap_link, rest);
+    struct tn_interface *ifc = self->core->interface(self, link->ifindex);
+    if (self->core->watch(self, ifc, link->fd) < 0)
+        self->core->timer_start(self, timer, TAP_REST, TAP_TIMER_REST);
+    else
+        self->core->link_writable(self, ifc);
+}
+
+/* Which reason a failed write is, said to people when it begins. */
+static unsigned tap_write_failed(struct tn_self *self, struct tn_interface *ifc, int err)
+{
+    struct tap_link *link = ifc->link;
+    if (tap_means_gone(err)) {
+        tap_gone(self, ifc);
+        return TAP_DROP_DEVICE_GONE;
+    }
+    if (err == EIO || err == ENETDOWN) {
+        if (!link->down)
+            self->core->log(self, TN_LOG_WARNING, "%s: the TAP device %s is down", ifc->name, link->device);
+        link->down = true;
+        return TAP_DROP_DEVICE_DOWN;
+    }
+    return err == ENOMEM ? TAP_DROP_NO_MEMORY : TAP_DROP_REFUSED;
+}
+
+/* ---- In
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* Takes the next frame from the device and forgets it. False when there is none. */
+static bool tap_discard_one(struct tn_self *self, struct tn_interface *ifc)
+{
+    const struct tap_link *link = ifc->link;
+    uint8_t byte;
+    if (read(link->fd, &byte, sizeof(byte)) < 0) {
+        tap_read_failed(self, ifc, errno);
+        return false;
+    }
+    self->drops[TAP_DROP_NO_MEMORY]++;
+    return true;
+}
+
+/* Carries one frame from the device up. False when there is none. */
+static bool tap_receive_one(struct tn_self *self, struct tn_interface *ifc)
+{
+    const struct tap_link *link = ifc->link;
+    struct tn_packet *packet = self->core->packet_new(self, link->frame_max + 1);
+    if (!packet)
+        return tap_discard_one(self, ifc);
+    ssize_t n = read(link->fd, packet->data, packet->len);
+    if (n <= 0) {
+        int err = n < 0 ? errno : EIO;
+        self->core->packet_free(self, packet);
+        tap_read_failed(self, ifc, err);
+        return false;
+    }
+    tn_packet_trim(packet, (size_t)n);
+    if (packet->len > link->frame_max)
+        tn_drop(self, packet, TAP_DROP_TOO_LONG);
+    else
+        self->core->input(self, ifc, packet);
+    return true;
+}
+
+static unsigned tap_receive(struct tn_self *self, struct tn_interface *ifc, unsigned budget)
+{
+    const struct tap_link *link = ifc->link;
+    unsigned count = 0;
+    while (count < budget && !link->gone && tap_receive_one(self, ifc))
+        count++;
+    return count;
+}
+
+/* ---- Out
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* Writes the frame. 0 or an errno. */
+static int tap_write(int fd, const struct tn_packet *packet)
+{
+    struct iovec iov[TAP_IOV_MAX];
+    int count = 0;
+    for (const struct tn_packet *piece = packet; piece; piece = piece->more) {
+        if (count == TAP_IOV_MAX)
+            return E2BIG;
+        iov[count++] = (struct iovec){.iov_base = piece->data, .iov_len = piece->len};
+    }
+    return writev(fd, iov, count) < 0 ? errno : 0;
+}
+
+/* Writes a frame of any number of pieces. 0 or an errno. */
+static int tap_write_gathered(struct tn_self *self, int fd, const struct tn_packet *packet)
+{
+    tn_count(self, TAP_GATHERED);
+    int err = tap_write(fd, packet);
+    if (err != E2BIG)
+        return err;
+    struct tn_packet *copy = self->core->packet_copy(self, packet);
+    if (!copy)
+        return ENOMEM;
+    err = tap_write(fd, copy);
+    self->core->packet_free(self, copy);
+    return err;
+}
+
+static int tap_transmit(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet)
+{
+    struct tap_link *link = ifc->link;
+    int err = EBADFD;
+    if (!link->gone && packet->more)
+        err = tap_write_gathered(self, link->fd, packet);
+    else if (!link->gone)
+        err = write(link->fd, packet->data, packet->len) < 0 ? errno : 0;
+    if (err == EAGAIN)
+        return -EAGAIN;
+    if (err) {
+        tn_drop(self, packet, tap_write_failed(self, ifc, err));
+        return -err;
+    }
+    if (link->down)
+        self->core->log(self, TN_LOG_INFO, "%s: the TAP device %s is up again", ifc->name, link->device);
+    link->down = false;
+    self->core->packet_free(self, packet);
+    return 0;
+}
+
+/* ---- The plugin
+ * ---------------------------------------------------------------------------------------------- */
+
+static const struct tn_option tap_options[] = {
+    {"device", TN_OPTION_STRING, offsetof(struct tap_options, device)},
+    {"fd", TN_OPTION_INT, offsetof(struct tap_options, fd)},
+};
+static tn_timer_fn *const tap_timers[] = {
+    [TAP_TIMER_REST] = tap_rest_timer,
+};
+static const struct tn_name tap_counters[] = {TAP_COUNTERS(TN_NAME_ENTRY)};
+static const struct tn_name tap_drops[] = {TAP_DROPS(TN_NAME_ENTRY)};
+
+static const struct tn_link_ops tap_link = {
+    .interface_size = sizeof(struct tap_link),
+    .open = tap_open,
+    .close = tap_close,
+    .receive = tap_receive,
+    .transmit = tap_transmit,
+};
+
+static const struct tn_plugin tap_plugin = {
+    TN_PLUGIN_HEADER,         .name = "tap",
+    .version = "0.1.0",       .kind = "link",
+    .schema = "tap/1",        .options_size = sizeof(struct tap_options),
+    .options = tap_options,   .option_count = TN_ARRAY_SIZE(tap_options),
+    .timers = tap_timers,     .timer_count = TN_ARRAY_SIZE(tap_timers),
+    .counters = tap_counters, .counter_count = TN_ARRAY_SIZE(tap_counters),
+    .drops = tap_drops,       .drop_count = TN_ARRAY_SIZE(tap_drops),
+    .link = &tap_link,
+};
+
+const struct tn_plugin *tn_plugin_entry(void)
+{
+    return &tap_plugin;
+}
