@@ -1,5 +1,6 @@
-# tenon_add_plugin(NAME SOURCES ...): builds NAME.so, puts it with its manifest NAME.ini (from the current source directory)
-# into one directory, and installs both. This file is installed too: plugins out of tree use the same function.
+# tenon_add_plugin(NAME SOURCES ... [OUTPUT_DIR DIR]): builds NAME.so and puts it with its manifest NAME.ini (from the current
+# source directory) into one directory: DIR, or TENON_PLUGIN_DIR, or the current binary directory. With TENON_PLUGIN_INSTALL_DIR
+# set, both are installed there. This file is installed too: plugins out of tree use the same function (find_package(tenon)).
 #
 # A plugin is linked without C start files: it then has no .data, .bss or constructors but its own, and it must have none
 # (docs/plugins.md). Undefined symbols are refused at link time, except where a sanitizer's runtime will provide them.
@@ -7,6 +8,9 @@ function(tenon_add_plugin name)
     cmake_parse_arguments(arg "" "OUTPUT_DIR" "SOURCES" ${ARGN})
     if(NOT arg_OUTPUT_DIR)
         set(arg_OUTPUT_DIR ${TENON_PLUGIN_DIR})
+    endif()
+    if(NOT arg_OUTPUT_DIR)
+        set(arg_OUTPUT_DIR ${CMAKE_CURRENT_BINARY_DIR})
     endif()
     add_library(plugin_${name} MODULE ${arg_SOURCES})
     set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name} C_VISIBILITY_PRESET hidden
