@@ -13,8 +13,8 @@
  * What can happen to the device while it is in use:
  *     it is down         writes fail (EIO), reads find nothing; frames are dropped until it is up again
  *     it is deleted      the descriptor is dead (EBADFD) and always readable: it is watched no more
- *     a read fails       for any other reason: the descriptor rests for a second, so that the stack does not
- * spin no packet is free  the frame is read and forgotten, for the same reason */
+ *     a read fails       for any other reason: the descriptor rests for a second, or the stack would spin
+ *     no packet is free  the frame is read and forgotten, or the stack would spin */
 #include <errno.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -67,8 +67,7 @@ struct tap_link {
     char device[IFNAMSIZ];
 };
 
-/* ---- Opening
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Opening ---------------------------------------------------------------------------------------- */
 
 /* Two stations with one address would not hear each other. */
 static int tap_check_lladdr(const struct tn_interface *ifc, const struct tap_device *device,
@@ -138,8 +137,7 @@ static void tap_close(struct tn_self *self, struct tn_interface *ifc)
     close(link->fd);
 }
 
-/* ---- Trouble with the device
- * --------------------------------------------------------------------------------- */
+/* ---- Trouble with the device ------------------------------------------------------------------------ */
 
 /* The device was deleted: nothing comes and nothing can be sent any more. */
 static void tap_gone(struct tn_self *self, struct tn_interface *ifc)
@@ -201,8 +199,7 @@ static unsigned tap_write_failed(struct tn_self *self, struct tn_interface *ifc,
     return err == ENOMEM ? TAP_DROP_NO_MEMORY : TAP_DROP_REFUSED;
 }
 
-/* ---- In
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- In --------------------------------------------------------------------------------------------- */
 
 /* Takes the next frame from the device and forgets it. False when there is none. */
 static bool tap_discard_one(struct tn_self *self, struct tn_interface *ifc)
@@ -248,8 +245,7 @@ static unsigned tap_receive(struct tn_self *self, struct tn_interface *ifc, unsi
     return count;
 }
 
-/* ---- Out
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Out -------------------------------------------------------------------------------------------- */
 
 /* Writes the frame. 0 or an errno. */
 static int tap_write(int fd, const struct tn_packet *packet)
@@ -300,8 +296,7 @@ static int tap_transmit(struct tn_self *self, struct tn_interface *ifc, struct t
     return 0;
 }
 
-/* ---- The plugin
- * ---------------------------------------------------------------------------------------------- */
+/* ---- The plugin ------------------------------------------------------------------------------------- */
 
 static const struct tn_option tap_options[] = {
     {"device", TN_OPTION_STRING, offsetof(struct tap_options, device)},

@@ -75,8 +75,7 @@ struct wire_link {
     uint64_t random;   /* the generator's state */
 };
 
-/* ---- Chance
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Chance ----------------------------------------------------------------------------------------- */
 
 /* The next 64 random bits: a counter through a mixing function (SplitMix64). */
 static uint64_t wire_random(struct wire_link *link)
@@ -101,8 +100,7 @@ static bool wire_happens(struct wire_link *link, double percent)
     return unit * 100 < percent;
 }
 
-/* ---- Out
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Out -------------------------------------------------------------------------------------------- */
 
 /* The packet with one bit flipped; NULL if there was no memory (the packet is dropped). */
 static struct tn_packet *wire_corrupt(struct tn_self *self, struct wire_link *link, struct tn_packet *packet)
@@ -193,8 +191,7 @@ static int wire_transmit(struct tn_self *self, struct tn_interface *ifc, struct 
     return 0;
 }
 
-/* ---- Arrival
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Arrival ---------------------------------------------------------------------------------------- */
 
 /* The head of a queue is due, and perhaps frames behind it. */
 static void wire_arrival_timer(struct tn_self *self, struct tn_timer *timer)
@@ -219,8 +216,7 @@ static unsigned wire_receive(struct tn_self *self, struct tn_interface *ifc, uns
     return count;
 }
 
-/* ---- Life of an interface
- * ------------------------------------------------------------------------------------ */
+/* ---- Life of an interface --------------------------------------------------------------------------- */
 
 static int wire_open(struct tn_self *self, struct tn_interface *ifc, struct tn_text *why)
 {
@@ -252,8 +248,7 @@ static void wire_close(struct tn_self *self, struct tn_interface *ifc)
     wire_empty(self, &link->early);
 }
 
-/* ---- The plugin
- * ---------------------------------------------------------------------------------------------- */
+/* ---- The plugin ------------------------------------------------------------------------------------- */
 
 static const struct tn_option wire_options[] = {
     {"delay", TN_OPTION_DURATION, offsetof(struct wire_options, delay)},
