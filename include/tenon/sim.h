@@ -12,6 +12,9 @@
 
 #include "tenon/stack.h"
 
+/* libtenon is built with hidden visibility: what this header declares is what it exports. */
+#pragma GCC visibility push(default)
+
 struct tn_sim;
 
 /* NULL when there is no memory. The clock starts at 1 s (so that 0 is always in the past). */
@@ -40,5 +43,7 @@ bool tn_sim_advance(struct tn_sim *sim, tn_time until);
 
 /* A hash over every frame (time, interface, bytes) that any stack has sent so far. */
 uint64_t tn_sim_trace_hash(const struct tn_sim *sim);
+
+#pragma GCC visibility pop
 
 #endif

@@ -17,6 +17,9 @@
 
 #include "tenon/types.h"
 
+/* libtenon is built with hidden visibility: what this header declares is what it exports. */
+#pragma GCC visibility push(default)
+
 struct tn_stack;
 
 /* A sentence for people: what was wrong, where, and what was expected. */
@@ -49,6 +52,14 @@ void tn_stack_destroy(struct tn_stack *stack);
 
 /* Checks the text as tn_stack_create does before it starts anything. */
 int tn_stack_check(const struct tn_env *env, const char *yaml, const char *name, struct tn_error *error);
+
+/* What plugin `name` on the env's plugin path is, as `tenon describe NAME` prints it; free() it. */
+int tn_describe(const struct tn_env *env, const char *name, char **text, struct tn_error *error);
+/* Every plugin on the path: a line each, "name<tab>kind<tab>summary"; free() it. NULL: no memory. */
+char *tn_describe_all(const struct tn_env *env);
+
+/* "0.1.0" */
+const char *tn_version(void);
 
 /* Runs until tn_stack_stop() (which may be called from a signal handler). */
 int tn_stack_run(struct tn_stack *stack);
@@ -92,6 +103,11 @@ void tn_stack_usage(const struct tn_stack *stack, struct tn_usage *usage);
 
 /* Serves the control protocol (one JSON object a line) on a Unix socket at `path`. */
 int tn_stack_control(struct tn_stack *stack, const char *path, struct tn_error *error);
+
+/* A table as `tenon show TABLE --json` prints it, by tn_show_tables(); free() it. -ENOENT. */
+int tn_stack_show(struct tn_stack *stack, const char *table, char **json, struct tn_error *error);
+/* Names of the tables, NULL-terminated. */
+const char *const *tn_show_tables(void);
 
 /* Every frame that passes, as one line of text, while `fn` is not NULL. `colour`: with terminal colours. */
 typedef void tn_trace_fn(void *context, const char *line);
@@ -146,5 +162,7 @@ int tn_poll(struct tn_stack *stack, struct tn_pollfd *fds, size_t count);
 /* Calls `fn` from tn_stack_step() whenever something new happened to `fd` (`events`: POLL…). NULL: no more. */
 typedef void tn_ready_fn(void *context, int fd, short events);
 int tn_on_ready(struct tn_stack *stack, int fd, tn_ready_fn *fn, void *context);
+
+#pragma GCC visibility pop
 
 #endif
