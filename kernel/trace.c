@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "link.h"
+#include "dispatch.h"
 #include "stack.h"
 
 /* Headers in a frame that are described; more are a tunnel in a tunnel, or a plugin that does not move on. */

@@ -1,0 +1,470 @@
+/* control.c: the control socket and its clients.
+ *
+ * Everything is non-blocking and bounded. A client's bytes are gathered to lines (TN_CONTROL_LINE_MAX), each
+ * line is worked on as it is complete, and what it answers is put into the client's output buffer, which the
+ * loop writes when the socket takes it. Nothing is written at once, so that neither a request nor a trace
+ * line costs a system call within a batch. A client that can't be kept is not freed where that is noticed (it
+ * may be in the middle of a plugin's call) but shut down: the loop then reports it as hung up, and frees it
+ * there. */
+#include "control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "stack.h"
+
+struct tn_control {
+    struct tn_stack *stack;
+    struct tn_watch listener;
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    dev_t device; /* of the socket file, so that only our own is removed */
+    ino_t inode;
+    struct tn_client *clients;
+    unsigned count;
+};
+
+/* ---- Output ---- */
+
+static void client_break(struct tn_client *client)
+{
+    client->broken = true;
+    client->out_len = client->out_at = 0;
+    if (client->watch.fd >= 0)
+        shutdown(client->watch.fd, SHUT_RDWR);
+}
+
+static void client_watch(struct tn_client *client)
+{
+    bool reads = !client->ended && client->in_len < TN_CONTROL_INPUT_SIZE;
+    bool writes = client->out_len > client->out_at;
+    uint32_t events = (reads ? (uint32_t)EPOLLIN : 0u) | (writes ? (uint32_t)EPOLLOUT : 0u);
+    if (client->watch.fd >= 0 && client->watch.events != events)
+        tn_loop_change(client->stack->loop, &client->watch, events);
+}
+
+/* Room for `len` more bytes: moves what waits to the front, or takes a larger buffer. */
+static bool output_reserve(struct tn_client *client, size_t len)
+{
+    size_t waiting = client->out_len - client->out_at;
+    if (waiting + len > TN_CONTROL_OUTPUT_MAX)
+        return false;
+    if (client->out_len + len <= client->out_size)
+        return true;
+    if (client->out_at) {
+        memmove(client->out, client->out + client->out_at, waiting);
+        client->out_at = 0;
+        client->out_len = waiting;
+    }
+    if (waiting + len <= client->out_size)
+        return true;
+    size_t size = tn_max(4096, (waiting + len) * 2);
+    char *out = realloc(client->out, size);
+    if (!out)
+        return false;
+    client->out = out;
+    client->out_size = size;
+    return true;
+}
+
+static void output_append(struct tn_client *client, const char *line, size_t len)
+{
+    if (client->broken)
+        return;
+    if (!output_reserve(client, len + 1)) {
+        tn_log(client->stack, TN_LOG_WARNING, "core",
+               "a control client does not fetch its replies: disconnected");
+        client_break(client);
+        return;
+    }
+    memcpy(client->out + client->out_len, line, len);
+    client->out[client->out_len + len] = '\n';
+    client->out_len += len + 1;
+    client_watch(client);
+}
+
+/* Writes what the socket takes; false when the client is gone. */
+static bool output_write(struct tn_client *client)
+{
+    while (client->out_at < client->out_len) {
+        ssize_t n = send(client->watch.fd, client->out + client->out_at, client->out_len - client->out_at,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN;
+        client->out_at += (size_t)n;
+    }
+    client->out_at = client->out_len = 0;
+    if (client->out_size > TN_CONTROL_TRACE_MAX) { /* after a large table */
+        free(client->out);
+        client->out = NULL;
+        client->out_size = 0;
+    }
+    return true;
+}
+
+void tn_client_reply(struct tn_client *client, const json_t *id, json_t *reply)
+{
+    if (reply && id)
+        json_object_set_new(reply, "id", json_deep_copy(id));
+    char *line = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    if (line)
+        output_append(client, line, strlen(line));
+    else
+        client_break(client);
+    free(line);
+    json_decref(reply);
+}
+
+void tn_client_error(struct tn_client *client, const json_t *id, const char *fmt, ...)
+{
+    char text[1200];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    tn_client_reply(client, id, json_pack("{s:o}", "error", tn_json_text(text)));
+}
+
+json_t *tn_json_text(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value || !text)
+        return value;
+    char *copy = strdup(text);
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    value = copy ? json_string(copy) : NULL;
+    free(copy);
+    return value;
+}
+
+/* ---- Trace ---- */
+
+static void trace_line(void *context, const char *line)
+{
+    struct tn_client *client = context;
+    if (client->broken)
+        return;
+    if (client->out_len - client->out_at > TN_CONTROL_TRACE_MAX) {
+        client->trace_lost++;
+        return;
+    }
+    json_t *reply = json_pack("{s:o,s:b}", "line", tn_json_text(line), "more", 1);
+    if (client->trace_lost) {
+        json_object_set_new(reply, "lost", json_integer((json_int_t)client->trace_lost));
+        client->trace_lost = 0;
+    }
+    tn_client_reply(client, client->trace_id, reply);
+}
+
+void tn_client_trace(struct tn_client *client, const json_t *id, bool on, bool colour)
+{
+    if (client->tracing) {
+        tn_trace_remove(client->stack, &client->trace);
+        tn_client_reply(client, client->trace_id, json_pack("{s:b}", "tracing", 0));
+        json_decref(client->trace_id);
+    }
+    client->trace_id = on && id ? json_deep_copy(id) : NULL;
+    if (on) {
+        tn_client_reply(client, id, json_pack("{s:b,s:b}", "tracing", 1, "more", 1));
+        client->trace = (struct tn_trace_sink){.fn = trace_line, .context = client, .colour = colour};
+        tn_trace_add(client->stack, &client->trace);
+    } else if (!client->tracing) {
+        tn_client_reply(client, id, json_pack("{s:b}", "tracing", 0));
+    }
+    client->tracing = on;
+}
+
+/* ---- Input ---- */
+
+/* Requests wait while the answers to earlier ones do: a client that only writes can't fill the memory. */
+static bool client_is_full(const struct tn_client *client)
+{
+    return client->out_len - client->out_at > TN_CONTROL_TRACE_MAX;
+}
+
+/* The input buffer is full and holds no whole line: its bytes, and all up to the next newline, are passed
+ * over. */
+static void input_skip(struct tn_client *client)
+{
+    if (!client->skipping)
+        tn_client_error(client, NULL, "the request is longer than %d bytes", TN_CONTROL_LINE_MAX);
+    client->skipping = true;
+    client->in_len = 0;
+}
+
+/* Works on the whole lines that have come, as long as their answers find room. */
+static void input_work(struct tn_client *client)
+{
+    size_t at = 0;
+    while (!client->broken && !client_is_full(client)) {
+        char *line = client->in + at;
+        const char *newline = memchr(line, '\n', client->in_len - at);
+        if (!newline)
+            break;
+        at += (size_t)(newline - line) + 1;
+        if (!client->skipping)
+            tn_control_request(client, line, (size_t)(newline - line));
+        client->skipping = false;
+    }
+    client->in_len -= at;
+    memmove(client->in, client->in + at, client->in_len);
+    if (at == 0 && client->in_len == TN_CONTROL_INPUT_SIZE && !client_is_full(client))
+        input_skip(client);
+}
+
+void tn_client_input(struct tn_client *client, const char *bytes, size_t len)
+{
+    while (len && !client->broken && client->in_len < TN_CONTROL_INPUT_SIZE) {
+        size_t piece = tn_min(len, TN_CONTROL_INPUT_SIZE - client->in_len);
+        memcpy(client->in + client->in_len, bytes, piece);
+        client->in_len += piece;
+        bytes += piece;
+        len -= piece;
+        input_work(client);
+    }
+}
+
+/* Reads what has come; false when the client is gone. One read a turn: other clients and the stack come
+ * between. */
+static bool input_read(struct tn_client *client)
+{
+    size_t room = TN_CONTROL_INPUT_SIZE - client->in_len;
+    if (!room)
+        return true;
+    ssize_t n = recv(client->watch.fd, client->in + client->in_len, room, MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    client->in_len += (size_t)n;
+    client->ended = n == 0;
+    if (client->ended && client->in_len) /* the last line may lack its newline */
+        client->in[client->in_len++] = '\n';
+    return true;
+}
+
+/* ---- Clients ---- */
+
+static void client_ready(struct tn_watch *watch, uint32_t events)
+{
+    struct tn_client *client = tn_container(watch, struct tn_client, watch);
+    bool alive = !client->broken;
+    if (alive && (events & EPOLLIN))
+        alive = input_read(client);
+    if (alive && client->out_at < client->out_len)
+        alive = output_write(client);
+    if (alive)
+        input_work(client);
+    if (events & (EPOLLERR | EPOLLHUP)) /* the requests that it left behind have been worked on */
+        alive = false;
+    bool done = client->ended && client->out_at == client->out_len && !client->jobs && !client->tracing;
+    if (!alive || client->broken || done)
+        tn_client_destroy(client);
+    else
+        client_watch(client);
+}
+
+struct tn_client *tn_client_create(struct tn_stack *stack, int fd)
+{
+    struct tn_client *client = calloc(1, sizeof(*client));
+    char *in = malloc(TN_CONTROL_INPUT_SIZE);
+    if (!client || !in) {
+        free(client);
+        free(in);
+        return NULL;
+    }
+    client->stack = stack;
+    client->in = in;
+    client->watch = (struct tn_watch){.fd = fd, .ready = client_ready};
+    if (fd >= 0 && tn_loop_add(stack->loop, &client->watch, EPOLLIN) < 0) {
+        free(in);
+        free(client);
+        return NULL;
+    }
+    return client;
+}
+
+static void client_unlink(struct tn_control *control, struct tn_client *client)
+{
+    for (struct tn_client **link = &control->clients; *link; link = &(*link)->next)
+        if (*link == client) {
+            *link = client->next;
+            control->count--;
+            return;
+        }
+}
+
+void tn_client_destroy(struct tn_client *client)
+{
+    client->broken = true; /* nothing more is sent to it */
+    tn_jobs_cancel(client, NULL, NULL);
+    if (client->tracing)
+        tn_trace_remove(client->stack, &client->trace);
+    if (client->stack->control)
+        client_unlink(client->stack->control, client);
+    if (client->watch.fd >= 0) {
+        tn_loop_remove(client->stack->loop, &client->watch);
+        close(client->watch.fd);
+    }
+    json_decref(client->trace_id);
+    free(client->in);
+    free(client->out);
+    free(client);
+}
+
+static void refuse_client(int fd, unsigned limit)
+{
+    char line[128];
+    int n = snprintf(line, sizeof(line), "{\"error\":\"too many control clients (limit %u)\"}\n", limit);
+    send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
+static void listener_ready(struct tn_watch *watch, uint32_t events)
+{
+    struct tn_control *control = tn_container(watch, struct tn_control, listener);
+    int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    unsigned limit = control->stack->plan->limits.control_clients;
+    if (control->count >= limit) {
+        refuse_client(fd, limit);
+        return;
+    }
+    struct tn_client *client = tn_client_create(control->stack, fd);
+    if (!client) {
+        close(fd);
+        return;
+    }
+    client->next = control->clients;
+    control->clients = client;
+    control->count++;
+}
+
+void tn_control_cancel_jobs(struct tn_stack *stack, struct tn_slot *slot)
+{
+    if (!stack->control)
+        return;
+    for (struct tn_client *client = stack->control->clients; client; client = client->next)
+        tn_jobs_cancel(client, slot, "the plugin was disabled");
+}
+
+/* ---- The socket ---- */
+
+/* Whether a process answers at the socket file. */
+static bool socket_is_live(const struct sockaddr_un *addr)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true;
+    int r = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
+    bool live = r == 0 || errno != ECONNREFUSED;
+    close(fd);
+    return live;
+}
+
+/* Something is at the path already: clears it away if it is the socket of a process that is gone. */
+static int clear_stale(const struct sockaddr_un *addr, struct tn_error *error)
+{
+    struct stat st;
+    if (lstat(addr->sun_path, &st) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(st.st_mode)) {
+        snprintf(error->text, sizeof(error->text),
+                 "%s: exists and is not a socket; remove it or choose another path", addr->sun_path);
+        return -EEXIST;
+    }
+    if (socket_is_live(addr)) {
+        snprintf(error->text, sizeof(error->text),
+                 "%s: a running stack answers there already; stop it, or give this one another name or "
+                 "control path",
+                 addr->sun_path);
+        return -EADDRINUSE;
+    }
+    return unlink(addr->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int listen_at(struct tn_control *control, struct tn_error *error)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    memcpy(addr.sun_path, control->path, sizeof(addr.sun_path));
+    int r = clear_stale(&addr, error);
+    if (r < 0)
+        return r;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    control->listener = (struct tn_watch){.fd = fd, .ready = listener_ready};
+    /* The mode of the socket is that of the file which bind() makes: never open to others, not even for a
+     * moment. */
+    struct stat st;
+    if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+        return -errno;
+    if (lstat(control->path, &st) == 0) {
+        control->device = st.st_dev;
+        control->inode = st.st_ino;
+    }
+    if (listen(fd, 64) < 0)
+        return -errno;
+    return tn_loop_add(control->stack->loop, &control->listener, EPOLLIN);
+}
+
+TN_EXPORT int tn_stack_control(struct tn_stack *stack, const char *path, struct tn_error *error)
+{
+    error->text[0] = '\0';
+    if (stack->control) {
+        snprintf(error->text, sizeof(error->text), "the stack has a control socket already: %s",
+                 stack->control->path);
+        return -EALREADY;
+    }
+    struct tn_control *control = calloc(1, sizeof(*control));
+    if (!control)
+        return -ENOMEM;
+    control->stack = stack;
+    control->listener.fd = -1;
+    int r = -ENAMETOOLONG;
+    if (strlen(path) < sizeof(control->path)) {
+        strcpy(control->path, path);
+        r = listen_at(control, error);
+    }
+    if (r == 0) {
+        stack->control = control;
+        return 0;
+    }
+    if (!error->text[0])
+        snprintf(error->text, sizeof(error->text), "%s: cannot make the control socket: %s", path,
+                 strerror(-r));
+    if (control->listener.fd >= 0)
+        close(control->listener.fd);
+    if (control->inode)
+        unlink(control->path);
+    free(control);
+    return r;
+}
+
+void tn_control_close(struct tn_stack *stack)
+{
+    struct tn_control *control = stack->control;
+    if (!control)
+        return;
+    while (control->clients) {
+        struct tn_client *client = control->clients;
+        tn_jobs_cancel(client, NULL, "the stack stops");
+        if (!client->broken)
+            output_write(client);
+        tn_client_destroy(client);
+    }
+    tn_loop_remove(stack->loop, &control->listener);
+    close(control->listener.fd);
+    struct stat st;
+    if (lstat(control->path, &st) == 0 && st.st_dev == control->device && st.st_ino == control->inode)
+        unlink(control->path);
+    stack->control = NULL;
+    free(control);
+}

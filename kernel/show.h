@@ -1,0 +1,34 @@
+/* show.h: what the tables of `tenon show` are made with. */
+#ifndef TENON_KERNEL_SHOW_H
+#define TENON_KERNEL_SHOW_H
+
+#include <jansson.h>
+
+#include "stack.h"
+
+/* Rows that the asker wants, of those that there are: from `offset` on, at most `limit`. */
+struct tn_rows {
+    struct tn_stack *stack;
+    json_t *array;
+    size_t limit, offset, total;
+};
+
+/* Counts a row; whether it is one of those wanted, and so worth making. */
+bool tn_rows_want(struct tn_rows *rows);
+/* Adds a row that is wanted (reference taken). */
+void tn_rows_add(struct tn_rows *rows, json_t *row);
+
+/* An address as a JSON string, with "/prefix" if `prefix` is not negative; "*" for the unspecified one. */
+json_t *tn_json_address(uint8_t family, const struct tn_addr *addr, int prefix);
+/* A link address; null if it has none. */
+json_t *tn_json_lladdr(const uint8_t *lladdr, uint8_t len);
+json_t *tn_json_number(uint64_t value);
+/* The name of an interface. */
+json_t *tn_json_interface(struct tn_stack *stack, uint16_t ifindex);
+
+typedef void tn_table_fn(struct tn_rows *rows);
+tn_table_fn tn_show_interfaces, tn_show_addresses, tn_show_routes, tn_show_neighbours, tn_show_sockets;
+tn_table_fn tn_show_plugins, tn_show_dispatch, tn_show_counters, tn_show_drops, tn_show_stack,
+    tn_show_options, tn_show_commands;
+
+#endif
