@@ -1,8 +1,9 @@
-/* stack.h (private): the stack itself, and where each part of it is kept. Every part has a header of its own; this one
- * ties them together and is included by the parts' .c files. */
+/* stack.h (private): the stack itself, and where each part of it is kept. Every part has a header of its own;
+ * this one ties them together and is included by the parts' .c files. */
 #ifndef TENON_KERNEL_STACK_H
 #define TENON_KERNEL_STACK_H
 
+#include "loop.h"
 #include "plan.h"
 #include "pool.h"
 #include "rng.h"
@@ -16,45 +17,51 @@
 #define TN_SLOTS_MAX      64
 #define TN_INTERFACES_MAX 256
 
-/* Slot 0 is the core itself: a plugin in form (descriptor in core.c), so that its timers, counters and drop reasons
- * work like everybody's. */
+/* Slot 0 is the core itself: a plugin in form (descriptor in core.c), so that its timers, counters and drop
+ * reasons work like everybody's. */
 #define TN_SLOT_CORE 0
 
 /* Counters and drop reasons of the core. */
-#define TN_CORE_COUNTERS(X)                                                                                            \
-    X(FRAMES_IN, "frames-in", "Frames received on all interfaces")                                                    \
-    X(FRAMES_OUT, "frames-out", "Frames sent on all interfaces")                                                      \
-    X(TIMERS_FIRED, "timers-fired", "Timers that came due")                                                           \
-    X(PATH_LOOKUPS, "path-lookups", "Route look-ups that no remembered path could save")                              \
-    X(NEIGHBOUR_SOLICITS, "neighbour-solicits", "Questions sent for a neighbour's link address")                      \
-    X(NEIGHBOUR_LIMIT, "neighbour-limit", "Neighbour entries refused or replaced because the table was full")         \
-    X(SOCKET_LIMIT, "socket-limit", "Sockets refused because the table was full")                                     \
-    X(BACKLOG_LIMIT, "backlog-limit", "Connections refused because a listener's queue was full")                      \
-    X(LOG_SUPPRESSED, "log-suppressed", "Log lines left out because the same place had just logged")                  \
+#define TN_CORE_COUNTERS(X)                                                                          \
+    X(FRAMES_IN, "frames-in", "Frames received on all interfaces")                                   \
+    X(FRAMES_OUT, "frames-out", "Frames sent on all interfaces")                                     \
+    X(TIMERS_FIRED, "timers-fired", "Timers that came due")                                          \
+    X(PATH_LOOKUPS, "path-lookups", "Route look-ups that no remembered path could save")             \
+    X(NEIGHBOUR_SOLICITS, "neighbour-solicits", "Questions sent for a neighbour's link address")     \
+    X(NEIGHBOUR_LIMIT, "neighbour-limit",                                                            \
+      "Neighbour entries refused or replaced because the table was full")                            \
+    X(SOCKET_LIMIT, "socket-limit", "Sockets refused because the table was full")                    \
+    X(BACKLOG_LIMIT, "backlog-limit", "Connections refused because a listener's queue was full")     \
+    X(LOG_SUPPRESSED, "log-suppressed", "Log lines left out because the same place had just logged") \
     X(SWAPS, "swaps", "Plugins replaced while running")
 
-#define TN_CORE_DROPS(X)                                                                                               \
-    X(NO_FRAMING, "no-framing", "No plugin takes frames of this interface's link type")                               \
-    X(INTERFACE_DOWN, "interface-down", "The interface is down")                                                      \
-    X(FRAME_TOO_LONG, "frame-too-long", "Longer than the link's MTU allows")                                          \
-    X(NO_MEMORY, "no-memory", "The packet pool was exhausted")                                                        \
-    X(NO_NETWORK, "no-network", "No plugin serves this address family")                                               \
-    X(NO_RESOLVER, "no-resolver", "No plugin can find link addresses for this family")                                \
-    X(NO_PATH, "no-path", "The path was no longer valid")                                                             \
-    X(NEIGHBOUR_QUEUE_FULL, "neighbour-queue-full", "Too many packets waited for this neighbour's link address")      \
-    X(NEIGHBOUR_UNREACHABLE, "neighbour-unreachable", "The neighbour did not answer")                                 \
-    X(NEIGHBOUR_TABLE_FULL, "neighbour-table-full", "No room for another neighbour entry")                            \
-    X(TRANSMIT_QUEUE_FULL, "transmit-queue-full", "The device was full and so was its queue")                         \
-    X(TRANSMIT_FAILED, "transmit-failed", "The device refused the frame")                                             \
-    X(PORT_FULL, "port-full", "Nobody took the frames of this host or wire interface")                                \
-    X(SOCKET_FULL, "socket-full", "The socket's receive queue was full")                                              \
+#define TN_CORE_DROPS(X)                                                                      \
+    X(NO_FRAMING, "no-framing", "No plugin takes frames of this interface's link type")       \
+    X(INTERFACE_DOWN, "interface-down", "The interface is down")                              \
+    X(FRAME_TOO_LONG, "frame-too-long", "Longer than the link's MTU allows")                  \
+    X(NO_MEMORY, "no-memory", "The packet pool was exhausted")                                \
+    X(NO_NETWORK, "no-network", "No plugin serves this address family")                       \
+    X(NO_RESOLVER, "no-resolver", "No plugin can find link addresses for this family")        \
+    X(NO_PATH, "no-path", "The path was no longer valid")                                     \
+    X(NEIGHBOUR_QUEUE_FULL, "neighbour-queue-full",                                           \
+      "Too many packets waited for this neighbour's link address")                            \
+    X(NEIGHBOUR_UNREACHABLE, "neighbour-unreachable", "The neighbour did not answer")         \
+    X(NEIGHBOUR_TABLE_FULL, "neighbour-table-full", "No room for another neighbour entry")    \
+    X(TRANSMIT_QUEUE_FULL, "transmit-queue-full", "The device was full and so was its queue") \
+    X(TRANSMIT_FAILED, "transmit-failed", "The device refused the frame")                     \
+    X(PORT_FULL, "port-full", "Nobody took the frames of this host or wire interface")        \
+    X(SOCKET_FULL, "socket-full", "The socket's receive queue was full")                      \
     X(PLUGIN_REMOVED, "plugin-removed", "The plugin was being disabled")
 
 #define TN_ENUM_COUNTER(id, name, help) TN_CORE_##id,
-enum { TN_CORE_COUNTERS(TN_ENUM_COUNTER) TN_CORE_COUNTER_COUNT };
+enum {
+    TN_CORE_COUNTERS(TN_ENUM_COUNTER) TN_CORE_COUNTER_COUNT
+};
 #undef TN_ENUM_COUNTER
 #define TN_ENUM_DROP(id, name, help) TN_CORE_DROP_##id,
-enum { TN_CORE_DROPS(TN_ENUM_DROP) TN_CORE_DROP_COUNT };
+enum {
+    TN_CORE_DROPS(TN_ENUM_DROP) TN_CORE_DROP_COUNT
+};
 #undef TN_ENUM_DROP
 
 /* Timers of the core: index into the core descriptor's timer table (core.c). */
@@ -83,7 +90,7 @@ struct tn_slot {
     unsigned generation;          /* 1, and one more a swap */
     struct tn_allocation *allocations;
     size_t allocated;
-    struct tn_slab *slabs;        /* list through ->next */
+    struct tn_slab *slabs; /* list through ->next */
 };
 
 static inline struct tn_slot *tn_slot_of(struct tn_self *self)
@@ -114,12 +121,13 @@ struct tn_dispatch {
 /* An interface of the stack: the public part and the core's. */
 struct tn_ifc {
     struct tn_interface pub; /* first */
+    struct tn_stack *stack;
     struct tn_slot *driver;
     struct tn_value *values; /* driver options as configured */
     void *options;
-    int fd;                  /* watched, or -1 */
-    bool readable;           /* has frames to read */
-    bool blocked;            /* the device is full: wait for writable */
+    struct tn_watch watch;      /* on the device's descriptor; fd -1: none */
+    bool readable;              /* has frames to read */
+    bool blocked;               /* the device is full: wait for writable */
     struct tn_packet_queue out; /* waits for the device */
     /* port (host, wire): frames from outside, frames to outside, and who is joined */
     struct tn_packet_queue port_in;
@@ -145,7 +153,7 @@ struct tn_stack {
     struct tn_env env;
     struct tn_plan *plan; /* what is configured now */
     struct tn_loop *loop;
-    tn_time now;          /* of this batch */
+    tn_time now; /* of this batch */
     struct tn_rng rng;
     struct tn_siphash_key hash_key;
     struct tn_wheel wheel;
@@ -166,15 +174,17 @@ struct tn_stack {
     uint32_t serial;               /* frames received so far */
     struct tn_packet_queue looped; /* sent to this stack itself; worked on in the next batch */
     bool work_pending;             /* another step is needed at once */
+    bool transmit_pending;         /* some interface has frames to send and is not blocked */
     bool flush_pending;            /* some slot has flush_requested */
     volatile bool stop;
+    volatile int stop_fd; /* wakes tn_stack_run(); -1 when it does not run */
 
     /* observers */
-    struct tn_trace_sink *trace;       /* who reads the trace (trace.h); NULL: nobody */
-    struct tn_trace_sink trace_public; /* the one of tn_stack_trace() */
+    struct tn_trace_sink *trace;         /* who reads the trace (trace.h); NULL: nobody */
+    struct tn_trace_sink trace_public;   /* the one of tn_stack_trace() */
     tn_time trace_times[TN_TRACE_TIMES]; /* env time of receipt of frame n, at n % TN_TRACE_TIMES */
-    uint32_t trace_cause;    /* serial of the frame being worked on, 0: none */
-    tn_time trace_cause_time;/* env time at which it was received (not the batch's) */
+    uint32_t trace_cause;                /* serial of the frame being worked on, 0: none */
+    tn_time trace_cause_time;            /* env time at which it was received (not the batch's) */
     tn_frame_fn *observe;
     void *observe_context;
     uint8_t *observe_buffer; /* a frame of several pieces in one; trace.c */

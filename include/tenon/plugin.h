@@ -1,13 +1,14 @@
 /* plugin.h: the plugin ABI: what a plugin gives the core and what it gets.
  *
  * A plugin is a shared object that exports one function, tn_plugin_entry(), which returns a const descriptor
- * (struct tn_plugin). Everything that the plugin does, it does in functions named there; everything that it needs,
- * it takes from the table `self->core`. It keeps no mutable static data: its state lies in memory that the core
- * gives it and that outlives its code when the plugin is swapped. docs/plugins.md builds one step by step.
+ * (struct tn_plugin). Everything that the plugin does, it does in functions named there; everything that it
+ * needs, it takes from the table `self->core`. It keeps no mutable static data: its state lies in memory that
+ * the core gives it and that outlives its code when the plugin is swapped. docs/plugins.md builds one step by
+ * step.
  *
- * Rules, checked by machine: a plugin links to nothing but libc's pure functions; has no .data, .bss or TLS; and
- * never stores a pointer to its own functions or constants in anything that outlives a call (timers, sockets and
- * dispatch entries hold a slot number and an index instead).
+ * Rules, checked by machine: a plugin links to nothing but libc's pure functions; has no .data, .bss or TLS;
+ * and never stores a pointer to its own functions or constants in anything that outlives a call (timers,
+ * sockets and dispatch entries hold a slot number and an index instead).
  *
  * Threads: none. All of a stack's plugins are called from the thread that steps the stack. */
 #ifndef TENON_PLUGIN_H
@@ -36,8 +37,8 @@ struct tn_slab;
 struct tn_stack;
 struct tn_job;
 
-/* What every function of a plugin is handed first. Its address and its members but `plugin` are the same for as
- * long as the plugin is enabled, across swaps. */
+/* What every function of a plugin is handed first. Its address and its members but `plugin` are the same for
+ * as long as the plugin is enabled, across swaps. */
 struct tn_self {
     const struct tn_core *core;     /* the functions of the core */
     struct tn_stack *stack;         /* for the core's use */
@@ -49,7 +50,8 @@ struct tn_self {
     uint16_t slot;                  /* the number by which timers, sockets and tables know this plugin */
 };
 
-/* ---- Keys and claims ---------------------------------------------------------------------------------------- */
+/* ---- Keys and claims
+ * ---------------------------------------------------------------------------------------- */
 
 /* The dispatch tables of the core. */
 enum tn_table {
@@ -69,13 +71,14 @@ enum tn_table {
 /* "I take this key": entered into the table when the plugin is enabled. In the manifest, the same claims are
  * `provides = ethertype:0x0800 family:2` (and ipproto:1@2 for protocol 1 of family 2 alone). */
 struct tn_claim {
-    uint8_t table;   /* enum tn_table */
-    uint8_t family;  /* TN_TABLE_IPPROTO: AF_…, or 0 for every family */
-    uint16_t input;  /* which of plugin->inputs gets the packets (tables with an input) */
+    uint8_t table;  /* enum tn_table */
+    uint8_t family; /* TN_TABLE_IPPROTO: AF_…, or 0 for every family */
+    uint16_t input; /* which of plugin->inputs gets the packets (tables with an input) */
     uint32_t key;
 };
 
-/* ---- Options, counters, drops ------------------------------------------------------------------------------- */
+/* ---- Options, counters, drops
+ * ------------------------------------------------------------------------------- */
 
 enum tn_option_type {
     TN_OPTION_BOOL,     /* bool */
@@ -90,8 +93,8 @@ enum tn_option_type {
 
 #define TN_OPTION_STRING_MAX 108
 
-/* Where the core writes the value of an option inside the options block. Type, default, range and help stand in
- * the manifest; name and type must agree with it. */
+/* Where the core writes the value of an option inside the options block. Type, default, range and help stand
+ * in the manifest; name and type must agree with it. */
 struct tn_option {
     const char *name;
     uint8_t type; /* enum tn_option_type */
@@ -105,7 +108,8 @@ struct tn_name {
     const char *help; /* one line */
 };
 
-/* ---- Addresses and neighbours ----------------------------------------------------------------------------------- */
+/* ---- Addresses and neighbours
+ * ----------------------------------------------------------------------------------- */
 
 /* What kind of address an address is in general. */
 enum tn_addr_class {
@@ -130,7 +134,8 @@ enum tn_local {
 #define TN_LEARN_SOLICITED 0x2u /* the answer to a question: confirms reachability */
 #define TN_LEARN_OVERRIDE  0x4u /* replaces another link address */
 
-/* ---- Operations by kind ------------------------------------------------------------------------------------- */
+/* ---- Operations by kind
+ * ------------------------------------------------------------------------------------- */
 
 typedef void tn_input_fn(struct tn_self *self, struct tn_packet *packet);
 typedef void tn_timer_fn(struct tn_self *self, struct tn_timer *timer);
@@ -138,10 +143,10 @@ typedef void tn_timer_fn(struct tn_self *self, struct tn_timer *timer);
 /* An interface, as plugins see it. Made by the core from stack.yaml; `link` is the driver's. */
 struct tn_interface {
     char name[16];
-    uint16_t index;     /* 1.. */
-    uint16_t link_type; /* TN_LINK_…; a driver may set it in open() */
-    uint32_t mtu;       /* largest network packet, bytes */
-    uint32_t gso_max;   /* largest super-frame's network packet the device takes; 0: none */
+    uint16_t index;        /* 1.. */
+    uint16_t link_type;    /* TN_LINK_…; a driver may set it in open() */
+    uint32_t mtu;          /* largest network packet, bytes */
+    uint32_t gso_max;      /* largest super-frame's network packet the device takes; 0: none */
     bool checksum_offload; /* the device completes TN_CHECKSUM_PARTIAL packets */
     bool up;
     uint8_t lladdr_len; /* 6, or 0 on a link without addresses */
@@ -173,8 +178,8 @@ struct tn_link_ops {
 struct tn_framing_ops {
     /* Puts the link header before `packet` (towards `dst`: ifc->lladdr_len bytes) and hands it to
      * core->transmit(). Consumes it. */
-    void (*output)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet, const uint8_t *dst,
-                   uint16_t ethertype);
+    void (*output)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet,
+                   const uint8_t *dst, uint16_t ethertype);
 };
 
 /* A network protocol: one address family. */
@@ -183,8 +188,10 @@ struct tn_network_ops {
     uint8_t address_size; /* bytes of an address */
     uint8_t header_size;  /* bytes of its header without options */
     uint8_t default_ttl;
+    bool subnet_broadcast; /* an address whose bits after the prefix are all ones is its subnet's broadcast */
     /* Sends `packet` (payload from the transport header on; src, dst, protocol, ttl, tos and flags set) along
-     * `path`. Consumes it. 0 or a negative errno (-EMSGSIZE when it must not be fragmented and does not fit). */
+     * `path`. Consumes it. 0 or a negative errno (-EMSGSIZE when it must not be fragmented and does not fit).
+     */
     int (*output)(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);
     /* What kind of address `addr` is in general, without looking at interfaces' prefixes. */
     enum tn_addr_class (*classify)(struct tn_self *self, const struct tn_addr *addr);
@@ -206,12 +213,12 @@ struct tn_resolver_ops {
 
 /* Why a packet is refused, for core->reject(). */
 enum tn_reject {
-    TN_REJECT_PORT,         /* nobody listens there */
-    TN_REJECT_PROTOCOL,     /* no such transport */
-    TN_REJECT_HOST,         /* no route, or the neighbour does not answer */
-    TN_REJECT_FRAGMENTATION,/* too big and not to be fragmented; `info`: next-hop MTU */
-    TN_REJECT_TIME,         /* reassembly took too long, or TTL ended (`info`: 1 / 0) */
-    TN_REJECT_PARAMETER,    /* a header field is wrong; `info`: offset of the octet */
+    TN_REJECT_PORT,          /* nobody listens there */
+    TN_REJECT_PROTOCOL,      /* no such transport */
+    TN_REJECT_HOST,          /* no route, or the neighbour does not answer */
+    TN_REJECT_FRAGMENTATION, /* too big and not to be fragmented; `info`: next-hop MTU */
+    TN_REJECT_TIME,          /* reassembly took too long, or TTL ended (`info`: 1 / 0) */
+    TN_REJECT_PARAMETER,     /* a header field is wrong; `info`: offset of the octet */
 };
 
 /* Who tells senders of errors for a family (ICMP). */
@@ -225,41 +232,42 @@ struct tn_reporter_ops {
 struct tn_net_error {
     uint8_t family;
     uint8_t protocol;
-    bool hard;           /* aborts what is being opened (RFC 1122 §4.2.3.9); soft otherwise */
-    uint16_t error;      /* errno: ECONNREFUSED, EHOSTUNREACH, … */
-    uint32_t mtu;        /* with EMSGSIZE: the next hop's MTU, 0 if it did not say */
+    bool hard;      /* aborts what is being opened (RFC 1122 §4.2.3.9); soft otherwise */
+    uint16_t error; /* errno: ECONNREFUSED, EHOSTUNREACH, … */
+    uint32_t mtu;   /* with EMSGSIZE: the next hop's MTU, 0 if it did not say */
     uint16_t vrf;
-    struct tn_addr src;  /* of the packet that was sent: this stack's address */
+    struct tn_addr src; /* of the packet that was sent: this stack's address */
     struct tn_addr dst;
     struct tn_cursor quote; /* its transport header, at least 8 bytes as a rule (RFC 792), perhaps more */
 };
 
-/* A transport: gives sockets their meaning. Packets come in by its claims on TN_TABLE_IPPROTO, errors by error().
- * The core keeps ports and queues, and looks sockets up. */
+/* A transport: gives sockets their meaning. Packets come in by its claims on TN_TABLE_IPPROTO, errors by
+ * error(). The core keeps ports and queues, and looks sockets up. */
 struct tn_transport_ops {
-    uint8_t type;       /* SOCK_STREAM or SOCK_DGRAM: what sockets of this transport are */
+    uint8_t type;        /* SOCK_STREAM or SOCK_DGRAM: what sockets of this transport are */
     uint8_t header_size; /* bytes of its header without options */
-    size_t socket_size; /* of its record behind each socket */
+    size_t socket_size;  /* of its record behind each socket */
     /* A socket was made. 0 or a negative errno. May be NULL. */
     int (*open)(struct tn_self *self, struct tn_socket *sock);
     /* The socket (bound, TN_SOCK_LISTENING set) accepts connections from now on. Streams only. */
     int (*listen)(struct tn_self *self, struct tn_socket *sock);
-    /* remote, local, both ports and path are set and the socket is hashed: streams begin the handshake (0: on its
-     * way); datagram transports just accept (NULL = always 0). */
+    /* remote, local, both ports and path are set and the socket is hashed: streams begin the handshake (0: on
+     * its way); datagram transports just accept (NULL = always 0). */
     int (*connect)(struct tn_self *self, struct tn_socket *sock);
-    /* Streams: bytes were appended to sock->tx, or TN_SOCK_SHUT_SEND was set: send what may be sent, at the next
-     * flush (core->request_flush). */
+    /* Streams: bytes were appended to sock->tx, or TN_SOCK_SHUT_SEND was set: send what may be sent, at the
+     * next flush (core->request_flush). */
     void (*send_ready)(struct tn_self *self, struct tn_socket *sock);
     /* Datagrams: sends `packet` (payload; src, dst and ports set; path found). Consumes it. 0 or -errno. */
     int (*send_datagram)(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
                          const struct tn_path *path);
     /* The user took bytes out of sock->rx (window updates). May be NULL. */
     void (*received)(struct tn_self *self, struct tn_socket *sock);
-    /* The user closed the socket (TN_SOCK_CLOSED set; no events go to it any more), or aborts it (`abort`: do not
-     * linger). The transport calls core->socket_free() when it needs it no longer: now or later. */
+    /* The user closed the socket (TN_SOCK_CLOSED set; no events go to it any more), or aborts it (`abort`: do
+     * not linger). The transport calls core->socket_free() when it needs it no longer: now or later. */
     void (*close)(struct tn_self *self, struct tn_socket *sock, bool abort);
     /* Level IPPROTO_<transport> options. -ENOPROTOOPT for what it does not know. May be NULL. */
-    int (*set_option)(struct tn_self *self, struct tn_socket *sock, int name, const void *value, socklen_t len);
+    int (*set_option)(struct tn_self *self, struct tn_socket *sock, int name, const void *value,
+                      socklen_t len);
     int (*get_option)(struct tn_self *self, struct tn_socket *sock, int name, void *value, socklen_t *len);
     /* News from the network about a packet of this transport. May be NULL. */
     void (*error)(struct tn_self *self, const struct tn_net_error *error);
@@ -275,8 +283,8 @@ struct tn_service_ops {
     void (*readable)(struct tn_self *self, struct tn_socket *sock);
     /* There is room to send again, after the send queue was full. */
     void (*writable)(struct tn_self *self, struct tn_socket *sock);
-    /* The connection was reset, timed out, or is fully closed (`error`: errno or 0). The service frees what it
-     * holds; the socket is closed by the core after the call. */
+    /* The connection was reset, timed out, or is fully closed (`error`: errno or 0). The service frees what
+     * it holds; the socket is closed by the core after the call. */
     void (*closed)(struct tn_self *self, struct tn_socket *sock, int error);
 };
 
@@ -292,13 +300,15 @@ struct tn_next {
 struct tn_command {
     const char *name;
     const char *help; /* one line, with the arguments */
-    /* Starts `job`; answers with core->job_…; the last answer ends it. 0 or -errno (with core->job_fail()). */
+    /* Starts `job`; answers with core->job_…; the last answer ends it. 0 or -errno (with core->job_fail()).
+     */
     int (*start)(struct tn_self *self, struct tn_job *job);
     /* The asker has gone, or the stack stops: forget the job. */
     void (*cancel)(struct tn_self *self, struct tn_job *job);
 };
 
-/* ---- The descriptor ------------------------------------------------------------------------------------------ */
+/* ---- The descriptor
+ * ------------------------------------------------------------------------------------------ */
 
 struct tn_plugin {
     uint32_t magic;     /* TN_PLUGIN_MAGIC */
@@ -307,9 +317,10 @@ struct tn_plugin {
     uint32_t size;      /* sizeof(struct tn_plugin) */
     const char *name;
     const char *version;
-    const char *kind;   /* as in the manifest: link, framing, protocol, network, transport, service */
-    const char *schema; /* layout of state, options, socket and interface records, and numbering of timers,
-                           inputs, counters and drops. A swap between equal schemas adopts everything in place. */
+    const char *kind; /* as in the manifest: link, framing, protocol, network, transport, service */
+    const char
+        *schema; /* layout of state, options, socket and interface records, and numbering of timers,
+                    inputs, counters and drops. A swap between equal schemas adopts everything in place. */
     size_t state_size;
     size_t options_size;
 
@@ -328,16 +339,19 @@ struct tn_plugin {
     uint16_t input_count;
     uint16_t timer_count;
 
-    /* Enabled: claims are in place, options are written. 0, or -errno with a sentence in `why`. May be NULL. */
+    /* Enabled: claims are in place, options are written. 0, or -errno with a sentence in `why`. May be NULL.
+     */
     int (*start)(struct tn_self *self, struct tn_text *why);
     /* Disabled for good (not at a swap): release what start() took. Timers and slabs go by themselves. */
     void (*stop)(struct tn_self *self);
-    /* Options were changed by a reload. 0, or -errno with `why`: the old values come back. NULL: nothing to do. */
+    /* Options were changed by a reload. 0, or -errno with `why`: the old values come back. NULL: nothing to
+     * do. */
     int (*reconfigure)(struct tn_self *self, struct tn_text *why);
     /* Called once at the end of a batch in which the plugin called core->request_flush(). */
     void (*flush)(struct tn_self *self);
-    /* Describes the header at the cursor in a few words ("10.0.7.1 > 10.0.7.7 ttl 64"), passes it, and says what
-     * follows. Bytes are as hostile as on input. `packet` gives metadata (checksum state). May be NULL. */
+    /* Describes the header at the cursor in a few words ("10.0.7.1 > 10.0.7.7 ttl 64"), passes it, and says
+     * what follows. Bytes are as hostile as on input. `packet` gives metadata (checksum state). May be NULL.
+     */
     void (*describe)(const struct tn_packet *packet, struct tn_cursor *cursor, struct tn_text *out,
                      struct tn_next *next);
 
@@ -354,14 +368,15 @@ struct tn_plugin {
 TN_EXPORT const struct tn_plugin *tn_plugin_entry(void);
 
 /* Opens a descriptor: struct tn_plugin p = { TN_PLUGIN_HEADER, .name = … }. */
-#define TN_PLUGIN_HEADER                                                                                               \
-    .magic = TN_PLUGIN_MAGIC, .abi_major = TN_ABI_MAJOR, .abi_minor = TN_ABI_MINOR,                                    \
+#define TN_PLUGIN_HEADER                                                            \
+    .magic = TN_PLUGIN_MAGIC, .abi_major = TN_ABI_MAJOR, .abi_minor = TN_ABI_MINOR, \
     .size = sizeof(struct tn_plugin)
 
 /* X-macro helpers: TN_ENUM for the index, TN_NAME_ENTRY for the list. */
 #define TN_NAME_ENTRY(id, text, help) {text, help},
 
-/* ---- What the core offers ------------------------------------------------------------------------------------ */
+/* ---- What the core offers
+ * ------------------------------------------------------------------------------------ */
 
 /* Every function takes the caller's `self`. Errors are negative errno values. Grown only at its end. */
 struct tn_core {
@@ -371,11 +386,13 @@ struct tn_core {
     tn_time (*now)(struct tn_self *self);
     int64_t (*wall)(struct tn_self *self);
     uint64_t (*random)(struct tn_self *self);
-    /* A keyed hash (SipHash) of `len` bytes under a secret of this stack's: for tables and sequence numbers. */
+    /* A keyed hash (SipHash) of `len` bytes under a secret of this stack's: for tables and sequence numbers.
+     */
     uint64_t (*keyed_hash)(struct tn_self *self, const void *bytes, size_t len);
 
-    /* Memory. alloc: zeroed, not for the packet path, freed by free or when the plugin is disabled; NULL when there is
-     * none. Slabs: records of one size, O(1), no system call on the path, NULL beyond `limit` records. */
+    /* Memory. alloc: zeroed, not for the packet path, freed by free or when the plugin is disabled; NULL when
+     * there is none. Slabs: records of one size, O(1), no system call on the path, NULL beyond `limit`
+     * records. */
     void *(*alloc)(struct tn_self *self, size_t size);
     void (*free)(struct tn_self *self, void *memory);
     struct tn_slab *(*slab_create)(struct tn_self *self, const char *name, size_t size, size_t limit);
@@ -386,8 +403,9 @@ struct tn_core {
     void (*timer_start)(struct tn_self *self, struct tn_timer *timer, tn_time delay, uint16_t handler);
     void (*timer_stop)(struct tn_self *self, struct tn_timer *timer);
 
-    /* Packets. packet_new: one piece, TN_HEADROOM before `len` uninitialised bytes of data; NULL when the pool is
-     * exhausted. clone: another view of the same bytes (all pieces). copy: one writable piece with TN_HEADROOM. */
+    /* Packets. packet_new: one piece, TN_HEADROOM before `len` uninitialised bytes of data; NULL when the
+     * pool is exhausted. clone: another view of the same bytes (all pieces). copy: one writable piece with
+     * TN_HEADROOM. */
     struct tn_packet *(*packet_new)(struct tn_self *self, size_t len);
     struct tn_packet *(*packet_clone)(struct tn_self *self, const struct tn_packet *packet);
     struct tn_packet *(*packet_copy)(struct tn_self *self, const struct tn_packet *packet);
@@ -399,8 +417,8 @@ struct tn_core {
     /* Frees the packet and counts reason `drop` of this plugin. */
     void (*drop)(struct tn_self *self, struct tn_packet *packet, unsigned drop);
 
-    /* The way in. input: a frame from a link driver. dispatch: to the owner of `key` in `table`; false (packet
-     * untouched) if there is none. A packet that is not for any table: drop it. */
+    /* The way in. input: a frame from a link driver. dispatch: to the owner of `key` in `table`; false
+     * (packet untouched) if there is none. A packet that is not for any table: drop it. */
     void (*input)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
     bool (*dispatch)(struct tn_self *self, enum tn_table table, uint32_t key, struct tn_packet *packet);
     /* Tells the sender of `packet` why it was refused, through the family's reporter, if there is one. */
@@ -408,10 +426,10 @@ struct tn_core {
     /* News about a sent packet, for the transport that owns error->protocol. */
     void (*net_error)(struct tn_self *self, const struct tn_net_error *error);
 
-    /* The way out. path_find: route, interface and next hop from *src (all zero: chosen and written) to `dst`;
-     * -ENETUNREACH, -EHOSTUNREACH, -EADDRNOTAVAIL. A path that is still valid returns 0 at once. network_output: to
-     * the family's network protocol. path_output: from there to the neighbour (the packet waits if it must be
-     * resolved). transmit: a finished frame to the interface. All consume the packet. */
+    /* The way out. path_find: route, interface and next hop from *src (all zero: chosen and written) to
+     * `dst`; -ENETUNREACH, -EHOSTUNREACH, -EADDRNOTAVAIL. A path that is still valid returns 0 at once.
+     * network_output: to the family's network protocol. path_output: from there to the neighbour (the packet
+     * waits if it must be resolved). transmit: a finished frame to the interface. All consume the packet. */
     int (*path_find)(struct tn_self *self, uint8_t family, uint16_t vrf, struct tn_addr *src,
                      const struct tn_addr *dst, struct tn_path *path);
     int (*network_output)(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);
@@ -435,8 +453,8 @@ struct tn_core {
     enum tn_addr_class (*address_class)(struct tn_self *self, uint8_t family, const struct tn_addr *addr);
     uint8_t (*header_size)(struct tn_self *self, uint8_t family); /* of the family's network header */
 
-    /* Neighbours. learn: `addr` has link address `lladdr` (flags TN_LEARN_…). confirm: a transport has seen that its
-     * packets arrive (RFC 4861 §7.3.1). known: whether there is an entry. */
+    /* Neighbours. learn: `addr` has link address `lladdr` (flags TN_LEARN_…). confirm: a transport has seen
+     * that its packets arrive (RFC 4861 §7.3.1). known: whether there is an entry. */
     void (*neighbour_learn)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                             const struct tn_addr *addr, const uint8_t *lladdr, unsigned flags);
     void (*neighbour_confirm)(struct tn_self *self, struct tn_path *path);
@@ -445,9 +463,10 @@ struct tn_core {
 
     /* Sockets, for transports. lookup: connected socket first, then the best bound one; NULL if none.
      * child: a new connected socket of a listener (hashed; from the packet's addresses), NULL at a limit.
-     * ready: its handshake is complete: it goes to the accept queue. deliver: appends to rx and tells the user;
-     * false (packet untouched) if a datagram does not fit. eof, fail (`error`: errno; the connection is gone),
-     * connected, acked (frees `bytes` from the front of tx) tell the user. free: the transport is done with it. */
+     * ready: its handshake is complete: it goes to the accept queue. deliver: appends to rx and tells the
+     * user; false (packet untouched) if a datagram does not fit. eof, fail (`error`: errno; the connection is
+     * gone), connected, acked (frees `bytes` from the front of tx) tell the user. free: the transport is done
+     * with it. */
     struct tn_socket *(*socket_lookup)(struct tn_self *self, const struct tn_packet *packet);
     struct tn_socket *(*socket_lookup_tuple)(struct tn_self *self, uint8_t family, uint16_t vrf,
                                              const struct tn_addr *local, uint16_t local_port,
@@ -462,18 +481,19 @@ struct tn_core {
     void (*socket_connected)(struct tn_self *self, struct tn_socket *sock);
     void (*socket_acked)(struct tn_self *self, struct tn_socket *sock, uint32_t bytes);
     void (*socket_free)(struct tn_self *self, struct tn_socket *sock);
-    /* Calls `each` for every socket of this transport; it may free the socket it is given. For tables and stop(),
-     * not for the packet path. */
-    void (*socket_each)(struct tn_self *self, void (*each)(struct tn_self *self, struct tn_socket *sock, void *arg),
-                        void *arg);
+    /* Calls `each` for every socket of this transport; it may free the socket it is given. For tables and
+     * stop(), not for the packet path. */
+    void (*socket_each)(struct tn_self *self,
+                        void (*each)(struct tn_self *self, struct tn_socket *sock, void *arg), void *arg);
 
-    /* Sockets, for services (and for plugins that speak themselves). open: `transport` is an IP protocol number.
-     * receive: bytes taken, 0 at the end of data, -EAGAIN. send: bytes taken, -EAGAIN when full, -EPIPE, …
-     * take / give: whole packets without copying: take returns NULL when there are none (or at the end: see
-     * TN_SOCK_EOF), give consumes (-EAGAIN: NOT consumed). For datagrams src/src_port of a taken packet is the
-     * sender, and reply() sends `packet` back from where `to` was received. */
+    /* Sockets, for services (and for plugins that speak themselves). open: `transport` is an IP protocol
+     * number. receive: bytes taken, 0 at the end of data, -EAGAIN. send: bytes taken, -EAGAIN when full,
+     * -EPIPE, … take / give: whole packets without copying: take returns NULL when there are none (or at the
+     * end: see TN_SOCK_EOF), give consumes (-EAGAIN: NOT consumed). For datagrams src/src_port of a taken
+     * packet is the sender, and reply() sends `packet` back from where `to` was received. */
     struct tn_socket *(*socket_open)(struct tn_self *self, uint8_t family, uint8_t type, uint8_t protocol);
-    int (*socket_bind)(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr, uint16_t port);
+    int (*socket_bind)(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr,
+                       uint16_t port);
     int (*socket_connect)(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr,
                           uint16_t port);
     ssize_t (*socket_receive)(struct tn_self *self, struct tn_socket *sock, void *bytes, size_t len);
@@ -485,18 +505,18 @@ struct tn_core {
     int (*socket_shutdown)(struct tn_self *self, struct tn_socket *sock, int how);
     void (*socket_close)(struct tn_self *self, struct tn_socket *sock);
 
-    /* For link drivers. watch: calls receive() when `fd` is readable, and transmits again when it is writable (-1:
-     * stop watching). port_…: the interface's outside end in memory, for links without a device: give hands a frame
-     * to the embedder or to the joined stack (consumes it), take is the next frame from there or NULL. link_writable:
-     * transmit() may be tried again. */
+    /* For link drivers. watch: calls receive() when `fd` is readable, and transmits again when it is writable
+     * (-1: stop watching). port_…: the interface's outside end in memory, for links without a device: give
+     * hands a frame to the embedder or to the joined stack (consumes it), take is the next frame from there
+     * or NULL. link_writable: transmit() may be tried again. */
     int (*watch)(struct tn_self *self, struct tn_interface *ifc, int fd);
     void (*port_give)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
     struct tn_packet *(*port_take)(struct tn_self *self, struct tn_interface *ifc);
     void (*link_writable)(struct tn_self *self, struct tn_interface *ifc);
 
-    /* Jobs: requests from the control socket. Arguments by name; NULL or `otherwise` if absent. Answers are JSON
-     * objects built field by field; end sends it (`last`: and ends the job). fail ends it with a sentence. data is a
-     * pointer of the plugin's to find its record by. */
+    /* Jobs: requests from the control socket. Arguments by name; NULL or `otherwise` if absent. Answers are
+     * JSON objects built field by field; end sends it (`last`: and ends the job). fail ends it with a
+     * sentence. data is a pointer of the plugin's to find its record by. */
     const char *(*job_text)(struct tn_job *job, const char *name);
     int64_t (*job_number)(struct tn_job *job, const char *name, int64_t otherwise);
     bool (*job_address)(struct tn_job *job, const char *name, uint8_t *family, struct tn_addr *out);
@@ -506,8 +526,8 @@ struct tn_core {
     TN_PRINTF(2, 3) void (*job_fail)(struct tn_job *job, const char *fmt, ...);
     void **(*job_data)(struct tn_job *job);
 
-    /* Telling people. log: once a second at most for the same place in the code. trace: a line in the packet trace
-     * (state changes), cheap when nobody traces. */
+    /* Telling people. log: once a second at most for the same place in the code. trace: a line in the packet
+     * trace (state changes), cheap when nobody traces. */
     TN_PRINTF(3, 4) void (*log)(struct tn_self *self, enum tn_level level, const char *fmt, ...);
     TN_PRINTF(2, 3) void (*trace)(struct tn_self *self, const char *fmt, ...);
 };

@@ -1,7 +1,7 @@
 /* sim.h: stacks in virtual time.
  *
- * A simulation owns a clock that jumps from one stack's next deadline to the next, and a seed from which every stack's
- * randomness comes. Same seed, same configuration, same calls: the same packets, byte for byte.
+ * A simulation owns a clock that jumps from one stack's next deadline to the next, and a seed from which
+ * every stack's randomness comes. Same seed, same configuration, same calls: the same packets, byte for byte.
  *
  *     struct tn_sim *sim = tn_sim_create(seed);
  *     tn_sim_add(sim, yaml_a, &a, &error); tn_sim_add(sim, yaml_b, &b, &error);
@@ -22,11 +22,11 @@ struct tn_sim *tn_sim_create(uint64_t seed);
 /* Destroys the stacks too. */
 void tn_sim_destroy(struct tn_sim *sim);
 
-/* Where stacks added from now on look for plugins (see tn_env.plugin_path; kept by reference), and who gets their log
- * (NULL: warnings and errors go to stderr). */
+/* Where stacks added from now on look for plugins (see tn_env.plugin_path; kept by reference), and who gets
+ * their log (NULL: warnings and errors go to stderr). */
 void tn_sim_plugin_path(struct tn_sim *sim, const char *path);
-void tn_sim_log(struct tn_sim *sim, void (*log)(void *context, enum tn_level, const char *who, const char *text),
-                void *context);
+void tn_sim_log(struct tn_sim *sim,
+                void (*log)(void *context, enum tn_level, const char *who, const char *text), void *context);
 
 /* Makes a stack in this simulation. The simulation owns it. */
 int tn_sim_add(struct tn_sim *sim, const char *yaml, struct tn_stack **stack, struct tn_error *error);

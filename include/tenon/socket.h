@@ -5,36 +5,44 @@
  * record for this socket (tn_socket_state()), zeroed when the socket is made.
  *
  * Life of a socket:
- *     made by core->socket_open (user) or core->socket_child (a transport, for a listener)
- *     used by both sides
- *     closed by the user (TN_SOCK_CLOSED: no more events); the transport may still work, as TCP does in
- *     FIN-WAIT or TIME-WAIT
- *     freed when the transport says core->socket_free() */
+ *     made by core->socket_open (user), which calls transport->open, or by core->socket_child (a transport,
+ * for a listener), which does not: the transport that asked for the child sets up its record itself used by
+ * both sides closed by the user (TN_SOCK_CLOSED: no more events), which calls transport->close; the transport
+ * may still work, as TCP does in FIN-WAIT or TIME-WAIT let go by the transport with core->socket_free() The
+ * record goes when both have let go of it, in either order. A child that no user has accepted yet has none to
+ * wait for: core->socket_free() ends it at once. If core->socket_fail() is called for such a child before it
+ * is ready, the core closes it in the user's place when it next delivers events.
+ *
+ * Events are edges: a user is told when something new has come, once for all that came in one batch. A user
+ * that leaves data in the queue is told again when more comes; until then it remembers. */
 #ifndef TENON_SOCKET_H
 #define TENON_SOCKET_H
 
 #include "tenon/packet.h"
 
+struct tn_port;
+struct tn_socket_slab;
+
 /* tn_socket.flags */
-#define TN_SOCK_BOUND       0x0001u /* has a local port (and perhaps address) of its own in the port table */
-#define TN_SOCK_CONNECTED   0x0002u /* has a remote address; for streams: the handshake is complete */
-#define TN_SOCK_LISTENING   0x0004u
-#define TN_SOCK_EOF         0x0008u /* the peer will send no more */
-#define TN_SOCK_SHUT_RECV   0x0010u /* the user will receive no more */
-#define TN_SOCK_SHUT_SEND   0x0020u /* the user will send no more (a FIN follows the queue) */
-#define TN_SOCK_CLOSED      0x0040u /* the user has closed it */
-#define TN_SOCK_CONNECTING  0x0080u /* a connect is on its way */
-#define TN_SOCK_HASHED      0x0100u /* is found by its four-tuple */
-#define TN_SOCK_PENDING     0x0200u /* child of a listener, not yet accepted */
-#define TN_SOCK_REUSEADDR   0x0400u
-#define TN_SOCK_BROADCAST   0x0800u
-#define TN_SOCK_KEEPALIVE   0x1000u
-#define TN_SOCK_LINGER0     0x2000u /* SO_LINGER with time 0: close resets */
-#define TN_SOCK_ABORTED     0x4000u /* the transport has given it up (reset, timeout); only close is left */
-#define TN_SOCK_WANT_WRITE  0x8000u /* the user met a full send queue and waits for TN_EVENT_WRITABLE */
-#define TN_SOCK_NODELAY     0x10000u
-#define TN_SOCK_QUEUED      0x20000u /* on the core's list of sockets with events */
-#define TN_SOCK_FREED       0x40000u /* the transport is done with it */
+#define TN_SOCK_BOUND      0x0001u /* has a local port (and perhaps address) of its own in the port table */
+#define TN_SOCK_CONNECTED  0x0002u /* has a remote address; for streams: the handshake is complete */
+#define TN_SOCK_LISTENING  0x0004u
+#define TN_SOCK_EOF        0x0008u /* the peer will send no more */
+#define TN_SOCK_SHUT_RECV  0x0010u /* the user will receive no more */
+#define TN_SOCK_SHUT_SEND  0x0020u /* the user will send no more (a FIN follows the queue) */
+#define TN_SOCK_CLOSED     0x0040u /* the user has closed it */
+#define TN_SOCK_CONNECTING 0x0080u /* a connect is on its way */
+#define TN_SOCK_HASHED     0x0100u /* is found by its four-tuple */
+#define TN_SOCK_PENDING    0x0200u /* child of a listener, not yet accepted */
+#define TN_SOCK_REUSEADDR  0x0400u
+#define TN_SOCK_BROADCAST  0x0800u
+#define TN_SOCK_KEEPALIVE  0x1000u
+#define TN_SOCK_LINGER0    0x2000u /* SO_LINGER with time 0: close resets */
+#define TN_SOCK_ABORTED    0x4000u /* the transport has given it up (reset, timeout); only close is left */
+#define TN_SOCK_WANT_WRITE 0x8000u /* the user met a full send queue and waits for TN_EVENT_WRITABLE */
+#define TN_SOCK_NODELAY    0x10000u
+#define TN_SOCK_QUEUED     0x20000u /* on the core's list of sockets with events */
+#define TN_SOCK_FREED      0x40000u /* the transport is done with it */
 
 /* What a user is told; a set. */
 #define TN_EVENT_READABLE 0x01u /* data, or the end of data */
@@ -62,12 +70,18 @@ enum tn_path_kind {
 };
 
 struct tn_socket {
-    /* demultiplexing */
-    struct tn_socket *hash_next;
-    uint32_t hash;
-    uint32_t flags; /* TN_SOCK_… */
-    struct tn_addr local;  /* all zero: any */
-    struct tn_addr remote; /* all zero: none */
+    /* demultiplexing; `node`, `port` and the takers' links are the core's alone */
+    struct {
+        void *next;
+        uint32_t hash;
+    } node;                       /* in the table of four-tuples */
+    struct tn_port *port;         /* the local port that it holds, or NULL */
+    struct tn_socket *taker_next; /* in the port's list of sockets that take what is sent to no connection */
+    struct tn_socket **taker_link;
+    struct tn_socket_slab *slab; /* where the record lies */
+    uint32_t flags;              /* TN_SOCK_… */
+    struct tn_addr local;        /* all zero: any */
+    struct tn_addr remote;       /* all zero: none */
     uint16_t local_port;
     uint16_t remote_port;
     uint16_t vrf;
@@ -79,27 +93,44 @@ struct tn_socket {
     uint8_t tos;
 
     /* who */
-    uint8_t events;     /* TN_EVENT_… not yet told */
-    uint16_t transport; /* slot */
-    uint16_t owner;     /* slot of the service, or TN_SLOT_NONE: an embedder */
-    uint16_t error;     /* pending SO_ERROR (an errno) */
-    uint32_t id;        /* unique in the stack's life, for people */
-    int32_t fd;         /* the embedder's descriptor; -1: none */
-    void *user;         /* the owner's: a record in core memory, or NULL */
+    uint8_t events;      /* TN_EVENT_… not yet told */
+    uint16_t transport;  /* slot */
+    uint16_t owner;      /* slot of the service, or TN_SLOT_NONE: an embedder */
+    uint16_t error;      /* pending SO_ERROR (an errno) */
+    uint16_t soft_error; /* streams: the last news of trouble on the way (an errno), which did not end it */
+    uint16_t linger;     /* SO_LINGER's seconds, + 1; 0: off */
+    bool tx_appendable;  /* bytes may be put behind tx.tail's (the core's) */
+    uint32_t id;         /* unique in the stack's life, for people */
+    int32_t fd;          /* the embedder's descriptor; -1: none */
+    void *user;          /* the owner's: a record in core memory, or NULL */
 
     /* queues */
     struct tn_packet_queue rx; /* received, in order, waiting for the user; datagrams: one packet each */
     struct tn_packet_queue tx; /* streams: accepted from the user, not yet acknowledged by the peer */
-    uint32_t rcvbuf;           /* limit of rx.bytes */
+    uint32_t rcvbuf;           /* limit of rx.bytes (datagrams: of rx_memory) */
     uint32_t sndbuf;           /* limit of tx.bytes */
 
     struct tn_path path;
 
     /* listeners and their children */
-    struct tn_socket *parent;   /* the listener of a child not yet accepted */
-    struct tn_socket *next;     /* in an accept queue: the next child */
-    uint32_t backlog;           /* listener: at most this many children waiting */
-    uint32_t children;          /* listener: children not yet accepted, handshaking ones included */
+    struct tn_socket *parent;       /* the listener of a child not yet accepted */
+    struct tn_socket *next;         /* in an accept queue: the next child */
+    struct tn_socket *sibling_next; /* among all children of the listener that are not accepted */
+    struct tn_socket **sibling_link;
+    union {
+        struct {                           /* listeners */
+            struct tn_socket *child_list;  /* all children not yet accepted, handshaking ones included */
+            struct tn_socket *accept_head; /* those that wait to be accepted, oldest first */
+            struct tn_socket *accept_tail;
+            uint32_t backlog;  /* at most this many children */
+            uint32_t children; /* in child_list */
+        };
+        struct { /* datagrams: the destination that `path` leads to, and the source that was found with it */
+            struct tn_addr path_to;
+            struct tn_addr path_from;
+        };
+    };
+    uint32_t rx_memory;           /* datagrams: what rx really occupies, in bytes; rcvbuf limits this */
     struct tn_socket *event_next; /* in the core's list of sockets with events */
 };
 

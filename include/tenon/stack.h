@@ -4,11 +4,11 @@
  *     struct tn_error error;
  *     if (tn_stack_create(tn_env_real(), yaml_text, "stack.yaml", &stack, &error) < 0)
  *         die(error.text);
- *     tn_stack_run(stack);                 // or: poll tn_stack_fd(), tn_stack_deadline(), call tn_stack_step()
- *     tn_stack_destroy(stack);
+ *     tn_stack_run(stack);                 // or: poll tn_stack_fd(), tn_stack_deadline(), call
+ * tn_stack_step() tn_stack_destroy(stack);
  *
- * One stack is used from one thread at a time. Many stacks may live in a process; they share nothing. Functions
- * return 0 (or a count) or a negative errno, unless they say otherwise. */
+ * One stack is used from one thread at a time. Many stacks may live in a process; they share nothing.
+ * Functions return 0 (or a count) or a negative errno, unless they say otherwise. */
 #ifndef TENON_STACK_H
 #define TENON_STACK_H
 
@@ -30,18 +30,19 @@ struct tn_error {
 /* What a stack takes from its creator. `context` is handed to every function. */
 struct tn_env {
     void *context;
-    tn_time (*now)(void *context);  /* monotonic */
-    int64_t (*wall)(void *context); /* nanoseconds since 1970 */
+    tn_time (*now)(void *context);                          /* monotonic */
+    int64_t (*wall)(void *context);                         /* nanoseconds since 1970 */
     void (*random)(void *context, void *bytes, size_t len); /* seeds keys and the generator, at creation */
     void (*log)(void *context, enum tn_level level, const char *who, const char *text);
-    const char *plugin_path; /* where plugins lie, "dir:dir"; NULL: $TENON_PLUGIN_PATH, then the built-in one */
+    const char
+        *plugin_path; /* where plugins lie, "dir:dir"; NULL: $TENON_PLUGIN_PATH, then the built-in one */
 };
 
 /* CLOCK_MONOTONIC, getrandom, a log on stderr. */
 const struct tn_env *tn_env_real(void);
 
-/* Makes a stack from the text of a stack.yaml (`name` appears in errors as the file's name) and starts its plugins
- * and interfaces. On failure nothing is left behind and `error` says why. The env is copied. */
+/* Makes a stack from the text of a stack.yaml (`name` appears in errors as the file's name) and starts its
+ * plugins and interfaces. On failure nothing is left behind and `error` says why. The env is copied. */
 int tn_stack_create(const struct tn_env *env, const char *yaml, const char *name, struct tn_stack **stack,
                     struct tn_error *error);
 int tn_stack_create_file(const struct tn_env *env, const char *path, struct tn_stack **stack,
@@ -65,23 +66,23 @@ const char *tn_version(void);
 int tn_stack_run(struct tn_stack *stack);
 void tn_stack_stop(struct tn_stack *stack);
 
-/* Does what is to do now, without waiting: frames in, timers, socket events, frames out. Returns whether there is
- * more to do at once. */
+/* Does what is to do now, without waiting: frames in, timers, socket events, frames out. Returns whether
+ * there is more to do at once. */
 bool tn_stack_step(struct tn_stack *stack);
-/* When tn_stack_step() must be called next if nothing comes in before: a time on the stack's clock, TN_NEVER if there
- * is nothing to wait for. */
+/* When tn_stack_step() must be called next if nothing comes in before: a time on the stack's clock, TN_NEVER
+ * if there is nothing to wait for. */
 tn_time tn_stack_deadline(const struct tn_stack *stack);
 /* A descriptor that is readable when a device has something (an epoll descriptor). */
 int tn_stack_fd(const struct tn_stack *stack);
 tn_time tn_stack_now(const struct tn_stack *stack);
 
-/* Applies the difference between the running configuration and `yaml`. All or nothing: on failure the old configuration
- * stays and `error` says why. `report`, if not NULL, gets what was done, a line each. */
-int tn_stack_reload(struct tn_stack *stack, const char *yaml, const char *name, struct tn_error *error, char *report,
-                    size_t report_size);
+/* Applies the difference between the running configuration and `yaml`. All or nothing: on failure the old
+ * configuration stays and `error` says why. `report`, if not NULL, gets what was done, a line each. */
+int tn_stack_reload(struct tn_stack *stack, const char *yaml, const char *name, struct tn_error *error,
+                    char *report, size_t report_size);
 
-/* Replaces the code of plugin `name` by the build at `path` (NULL: the plugin path's). The old code stays if anything
- * fails. */
+/* Replaces the code of plugin `name` by the build at `path` (NULL: the plugin path's). The old code stays if
+ * anything fails. */
 int tn_stack_swap(struct tn_stack *stack, const char *name, const char *path, struct tn_error *error);
 /* Build id (hex) of the code that runs as `name`; NULL if there is none. Valid until the next swap of it. */
 const char *tn_stack_build_id(const struct tn_stack *stack, const char *name);
@@ -118,21 +119,24 @@ typedef void tn_frame_fn(void *context, tn_time now, const char *interface, bool
                          size_t len);
 void tn_stack_observe(struct tn_stack *stack, tn_frame_fn *fn, void *context);
 
-/* ---- Host links: frames handed over by the program --------------------------------------------------------------- */
+/* ---- Host links: frames handed over by the program
+ * --------------------------------------------------------------- */
 
-/* Hands a frame (Ethernet, or an IP packet where the interface says `mode: ip`) to interface `name`, whose driver is
- * `host`; it is worked on in the next step. The bytes are copied. -ENODEV, -EMSGSIZE, -ENOBUFS. */
+/* Hands a frame (Ethernet, or an IP packet where the interface says `mode: ip`) to interface `name`, whose
+ * driver is `host`; it is worked on in the next step. The bytes are copied. -ENODEV, -EMSGSIZE, -ENOBUFS. */
 int tn_host_send(struct tn_stack *stack, const char *name, const void *frame, size_t len);
-/* The next frame that the stack sent on `name`, copied to `frame` (cut at `size`); its whole length, or -EAGAIN. */
+/* The next frame that the stack sent on `name`, copied to `frame` (cut at `size`); its whole length, or
+ * -EAGAIN. */
 ssize_t tn_host_receive(struct tn_stack *stack, const char *name, void *frame, size_t size);
-/* Joins two interfaces of different stacks of one thread, both of driver `wire` or `host`: what one sends the other
- * receives. Until one of the stacks is destroyed. */
+/* Joins two interfaces of different stacks of one thread, both of driver `wire` or `host`: what one sends the
+ * other receives. Until one of the stacks is destroyed. */
 int tn_stack_join(struct tn_stack *a, const char *name_a, struct tn_stack *b, const char *name_b);
 
-/* ---- Sockets ------------------------------------------------------------------------------------------------------ */
+/* ---- Sockets
+ * ------------------------------------------------------------------------------------------------------ */
 
-/* As in POSIX, with a stack before the descriptor and negative errno values instead of errno. All are non-blocking in
- * this version: -EAGAIN, -EINPROGRESS. The step that makes progress is the caller's. */
+/* As in POSIX, with a stack before the descriptor and negative errno values instead of errno. All are
+ * non-blocking in this version: -EAGAIN, -EINPROGRESS. The step that makes progress is the caller's. */
 int tn_socket(struct tn_stack *stack, int domain, int type, int protocol);
 int tn_bind(struct tn_stack *stack, int fd, const struct sockaddr *addr, socklen_t len);
 int tn_listen(struct tn_stack *stack, int fd, int backlog);
@@ -159,7 +163,8 @@ struct tn_pollfd {
 };
 int tn_poll(struct tn_stack *stack, struct tn_pollfd *fds, size_t count);
 
-/* Calls `fn` from tn_stack_step() whenever something new happened to `fd` (`events`: POLL…). NULL: no more. */
+/* Calls `fn` from tn_stack_step() whenever something new happened to `fd` (`events`: POLL…). NULL: no more.
+ */
 typedef void tn_ready_fn(void *context, int fd, short events);
 int tn_on_ready(struct tn_stack *stack, int fd, tn_ready_fn *fn, void *context);
 

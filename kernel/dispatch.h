@@ -1,6 +1,6 @@
-/* link.h: frames between interfaces and plugins: the dispatch tables, and the way in and out. */
-#ifndef TENON_KERNEL_LINK_H
-#define TENON_KERNEL_LINK_H
+/* dispatch.h: frames between interfaces and plugins: the dispatch tables, and the way in and out. */
+#ifndef TENON_KERNEL_DISPATCH_H
+#define TENON_KERNEL_DISPATCH_H
 
 #include "tenon/plugin.h"
 
@@ -12,8 +12,8 @@ struct tn_ifc;
 int tn_dispatch_claim(struct tn_stack *stack, struct tn_slot *slot, struct tn_text *why);
 void tn_dispatch_release(struct tn_stack *stack, struct tn_slot *slot);
 /* Who has `key`; slot NULL: nobody. */
-const struct tn_dispatch_entry *tn_dispatch_find(const struct tn_stack *stack, enum tn_table table, uint8_t family,
-                                                 uint32_t key);
+const struct tn_dispatch_entry *tn_dispatch_find(const struct tn_stack *stack, enum tn_table table,
+                                                 uint8_t family, uint32_t key);
 
 /* interface.c: interfaces, their queues and ports. */
 void tn_interfaces_receive(struct tn_stack *stack);  /* a budget of frames from each that has some */
@@ -25,8 +25,8 @@ void tn_core_input(struct tn_self *self, struct tn_interface *ifc, struct tn_pac
 bool tn_core_dispatch(struct tn_self *self, enum tn_table table, uint32_t key, struct tn_packet *packet);
 void tn_core_reject(struct tn_self *self, const struct tn_packet *packet, enum tn_reject why, uint32_t info);
 void tn_core_net_error(struct tn_self *self, const struct tn_net_error *error);
-void tn_core_frame_output(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet, const uint8_t *dst,
-                          uint16_t ethertype);
+void tn_core_frame_output(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet,
+                          const uint8_t *dst, uint16_t ethertype);
 void tn_core_transmit(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
 int tn_core_watch(struct tn_self *self, struct tn_interface *ifc, int fd);
 void tn_core_port_give(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);

@@ -1,0 +1,290 @@
+/* interface.c: interfaces and the frames that wait at them.
+ *
+ * In: a driver's receive() reads a budget of frames, each of which enters by tn_core_input() and is carried
+ * up at once. Out: tn_core_transmit() queues a finished frame; at the end of the batch
+ * tn_interfaces_transmit() hands the queues to the drivers. A device that is full keeps its queue waiting
+ * (the stack never drops what it has queued itself, short of the queue's limit) until the descriptor is
+ * writable again. */
+#include "interface.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "dispatch.h"
+#include "log.h"
+#include "trace.h"
+#include "values.h"
+
+#define RECEIVE_BUDGET 64
+
+/* ---- Making and closing ---- */
+
+/* Random but stable for the stack's and the interface's names; locally administered, unicast (IEEE 802). */
+static void derive_lladdr(const struct tn_stack *stack, const char *name, uint8_t lladdr[6])
+{
+    static const struct tn_siphash_key key = {0x74656e6f6e206d61, 0x6320616464726573};
+    char text[128];
+    struct tn_text t = tn_text_init(text, sizeof(text));
+    tn_text_add(&t, "%s/%s", stack->plan->name, name);
+    uint64_t h = tn_siphash(&key, text, strlen(text));
+    memcpy(lladdr, &h, 6);
+    lladdr[0] = (uint8_t)((lladdr[0] & 0xfc) | 0x02);
+}
+
+static void watch_ready(struct tn_watch *watch, uint32_t events)
+{
+    struct tn_ifc *ifc = tn_container(watch, struct tn_ifc, watch);
+    if (events & ~(uint32_t)EPOLLOUT)
+        ifc->readable = true;
+    if (events & EPOLLOUT)
+        tn_core_link_writable(&ifc->driver->self, &ifc->pub);
+}
+
+static struct tn_ifc *new_interface(struct tn_stack *stack, const struct tn_plan_interface *plan,
+                                    struct tn_slot *driver)
+{
+    const struct tn_plugin *plugin = driver->self.plugin;
+    uint16_t index = 1;
+    while (index <= TN_INTERFACES_MAX && stack->interfaces[index])
+        index++;
+    if (index > TN_INTERFACES_MAX)
+        return NULL;
+    struct tn_ifc *ifc = calloc(1, sizeof(*ifc));
+    if (!ifc)
+        return NULL;
+    ifc->pub.link = calloc(1, plugin->link->interface_size + 1);
+    ifc->options = calloc(1, plugin->options_size + 1);
+    ifc->values = tn_values_copy(driver->manifest, plan->values);
+    if (!ifc->pub.link || !ifc->options || !ifc->values) {
+        free(ifc->pub.link);
+        free(ifc->options);
+        free(ifc->values);
+        free(ifc);
+        return NULL;
+    }
+    tn_values_write(driver->manifest, ifc->values, plugin, ifc->options);
+    ifc->pub.options = ifc->options;
+    ifc->pub.index = index;
+    ifc->pub.mtu = plan->mtu;
+    ifc->pub.link_type = TN_LINK_ETHERNET;
+    ifc->pub.lladdr_len = 6;
+    memset(ifc->pub.broadcast, 0xff, 6);
+    memcpy(ifc->pub.name, plan->name, sizeof(ifc->pub.name));
+    if (plan->has_mac)
+        memcpy(ifc->pub.lladdr, plan->mac, 6);
+    else
+        derive_lladdr(stack, plan->name, ifc->pub.lladdr);
+    ifc->stack = stack;
+    ifc->driver = driver;
+    ifc->watch.fd = -1;
+    ifc->watch.ready = watch_ready;
+    stack->interfaces[index] = ifc;
+    if (index > stack->interface_count)
+        stack->interface_count = index;
+    return ifc;
+}
+
+static void free_interface(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    (void)tn_core_watch(&ifc->driver->self, &ifc->pub, -1);
+    tn_port_close(stack, ifc);
+    struct tn_packet *packet;
+    while ((packet = tn_queue_take(&ifc->out)))
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_INTERFACE_DOWN);
+    stack->interfaces[ifc->pub.index] = NULL;
+    while (stack->interface_count && !stack->interfaces[stack->interface_count])
+        stack->interface_count--;
+    free(ifc->pub.link);
+    free(ifc->options);
+    free(ifc->values);
+    free(ifc);
+    tn_paths_changed(stack);
+}
+
+int tn_interface_open(struct tn_stack *stack, const struct tn_plan_interface *plan, struct tn_slot *driver,
+                      struct tn_error *error)
+{
+    struct tn_text why = tn_text_init(error->text, sizeof(error->text));
+    tn_text_add(&why, "%s: ", plan->name);
+    struct tn_ifc *ifc = new_interface(stack, plan, driver);
+    if (!ifc) {
+        tn_text_add(&why, "no memory for another interface");
+        return -ENOMEM;
+    }
+    int err = driver->self.plugin->link->open(&driver->self, &ifc->pub, &why);
+    if (err == 0 && !tn_dispatch_find(stack, TN_TABLE_LINKTYPE, 0, ifc->pub.link_type)->slot) {
+        tn_text_add(&why, "no protocol frames its link type (");
+        tn_claim_text(&why, TN_TABLE_LINKTYPE, 0, ifc->pub.link_type);
+        tn_text_add(&why, "); enable one under protocols");
+        driver->self.plugin->link->close(&driver->self, &ifc->pub);
+        err = -EPROTONOSUPPORT;
+    }
+    if (err < 0) {
+        free_interface(stack, ifc);
+        return err;
+    }
+    if (!ifc->pub.mtu)
+        ifc->pub.mtu = 1500;
+    ifc->pub.up = true;
+    tn_paths_changed(stack);
+    return 0;
+}
+
+void tn_interface_close(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    ifc->pub.up = false;
+    ifc->driver->self.plugin->link->close(&ifc->driver->self, &ifc->pub);
+    free_interface(stack, ifc);
+}
+
+struct tn_ifc *tn_interface_by_name(struct tn_stack *stack, const char *name)
+{
+    for (uint16_t i = 1; i <= stack->interface_count; i++)
+        if (stack->interfaces[i] && strcmp(stack->interfaces[i]->pub.name, name) == 0)
+            return stack->interfaces[i];
+    return NULL;
+}
+
+int tn_core_watch(struct tn_self *self, struct tn_interface *public_ifc, int fd)
+{
+    struct tn_ifc *ifc = tn_ifc_of(public_ifc);
+    if (ifc->watch.fd >= 0)
+        tn_loop_remove(self->stack->loop, &ifc->watch);
+    ifc->watch.fd = fd;
+    int err = fd >= 0 ? tn_loop_add(self->stack->loop, &ifc->watch, EPOLLIN) : 0;
+    if (err < 0)
+        ifc->watch.fd = -1;
+    return err;
+}
+
+/* ---- In ---- */
+
+void tn_core_input(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet)
+{
+    struct tn_stack *stack = self->stack;
+    packet->time = stack->now;
+    packet->serial = ++stack->serial;
+    packet->ifindex = ifc->index;
+    packet->link = tn_packet_offset(packet);
+    ifc->rx_packets++;
+    ifc->rx_bytes += packet->total;
+    tn_core_self(stack)->counters[TN_CORE_FRAMES_IN]++;
+    tn_trace_frame(stack, ifc, packet, false);
+    if (!tn_core_dispatch(self, TN_TABLE_LINKTYPE, ifc->link_type, packet))
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_FRAMING);
+}
+
+static void receive_looped(struct tn_stack *stack)
+{
+    struct tn_packet_queue batch = stack->looped;
+    stack->looped = (struct tn_packet_queue){0};
+    struct tn_packet *packet;
+    while ((packet = tn_queue_take(&batch)))
+        if (!tn_core_dispatch(tn_core_self(stack), TN_TABLE_ETHERTYPE, packet->scratch[3], packet))
+            tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_NETWORK);
+}
+
+void tn_interfaces_receive(struct tn_stack *stack)
+{
+    uint32_t first = stack->serial;
+    if (stack->looped.head)
+        receive_looped(stack);
+    for (uint16_t i = 1; i <= stack->interface_count; i++) {
+        struct tn_ifc *ifc = stack->interfaces[i];
+        if (!ifc || !ifc->readable)
+            continue;
+        ifc->readable = false;
+        struct tn_self *driver = &ifc->driver->self;
+        if (driver->plugin->link->receive(driver, &ifc->pub, RECEIVE_BUDGET) >= RECEIVE_BUDGET)
+            ifc->readable = stack->work_pending = true;
+    }
+    /* What is sent when the batch ends answers one frame for certain only if there was just one. */
+    if (stack->serial - first > 1)
+        stack->trace_cause = 0;
+}
+
+/* ---- Out ---- */
+
+void tn_core_frame_output(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet,
+                          const uint8_t *dst, uint16_t ethertype)
+{
+    struct tn_stack *stack = self->stack;
+    const struct tn_dispatch_entry *entry = tn_dispatch_find(stack, TN_TABLE_LINKTYPE, 0, ifc->link_type);
+    if (!entry->slot) {
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_FRAMING);
+        return;
+    }
+    struct tn_self *framing = &entry->slot->self;
+    framing->plugin->framing->output(framing, ifc, packet, dst, ethertype);
+}
+
+void tn_core_transmit(struct tn_self *self, struct tn_interface *public_ifc, struct tn_packet *packet)
+{
+    struct tn_stack *stack = self->stack;
+    struct tn_ifc *ifc = tn_ifc_of(public_ifc);
+    if (!public_ifc->up) {
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_INTERFACE_DOWN);
+        return;
+    }
+    if (ifc->out.packets >= stack->plan->limits.transmit_queue) {
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_TRANSMIT_QUEUE_FULL);
+        return;
+    }
+    if (packet->checksum == TN_CHECKSUM_PARTIAL && !public_ifc->checksum_offload)
+        tn_packet_complete_checksum(packet);
+    tn_trace_frame(stack, public_ifc, packet, true);
+    tn_queue_append(&ifc->out, packet);
+    stack->transmit_pending = true;
+}
+
+static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    struct tn_self *driver = &ifc->driver->self;
+    struct tn_packet *packet;
+    while ((packet = ifc->out.head)) {
+        uint32_t bytes = packet->total;
+        tn_queue_take(&ifc->out);
+        int err = driver->plugin->link->transmit(driver, &ifc->pub, packet);
+        if (err == -EAGAIN) {
+            packet->next = ifc->out.head;
+            ifc->out.head = packet;
+            if (!ifc->out.tail)
+                ifc->out.tail = packet;
+            ifc->out.bytes += bytes;
+            ifc->out.packets++;
+            ifc->pub.tx_stalls++;
+            ifc->blocked = true;
+            if (ifc->watch.fd >= 0)
+                (void)tn_loop_change(stack->loop, &ifc->watch, EPOLLIN | EPOLLOUT);
+            return;
+        }
+        if (err == 0) {
+            ifc->pub.tx_packets++;
+            ifc->pub.tx_bytes += bytes;
+            tn_core_self(stack)->counters[TN_CORE_FRAMES_OUT]++;
+        }
+    }
+}
+
+void tn_interfaces_transmit(struct tn_stack *stack)
+{
+    if (!stack->transmit_pending)
+        return;
+    stack->transmit_pending = false;
+    for (uint16_t i = 1; i <= stack->interface_count; i++) {
+        struct tn_ifc *ifc = stack->interfaces[i];
+        if (ifc && ifc->out.head && !ifc->blocked)
+            transmit_queue(stack, ifc);
+    }
+}
+
+void tn_core_link_writable(struct tn_self *self, struct tn_interface *public_ifc)
+{
+    struct tn_ifc *ifc = tn_ifc_of(public_ifc);
+    ifc->blocked = false;
+    if (ifc->watch.fd >= 0)
+        (void)tn_loop_change(self->stack->loop, &ifc->watch, EPOLLIN);
+    if (ifc->out.head)
+        self->stack->transmit_pending = true;
+}

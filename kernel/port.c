@@ -1,0 +1,116 @@
+/* port.c: the outside end of interfaces without a device: frames to and from the embedding program, or
+ * another stack in the same thread. */
+#include <errno.h>
+
+#include "dispatch.h"
+#include "interface.h"
+
+/* Queues a frame that is to come in at `ifc`. Consumes it. */
+static int port_enter(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
+{
+    if (ifc->port_in.packets >= stack->plan->limits.port_queue) {
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_PORT_FULL);
+        return -ENOBUFS;
+    }
+    tn_queue_append(&ifc->port_in, packet);
+    ifc->readable = true;
+    stack->work_pending = true;
+    return 0;
+}
+
+/* To the joined stack, whose packets come from a pool of its own: the bytes are copied. */
+static void port_cross(struct tn_stack *stack, const struct tn_ifc *ifc, struct tn_packet *packet)
+{
+    struct tn_stack *peer = ifc->peer;
+    struct tn_packet *copy = tn_packet_new(&peer->pool, packet->total);
+    if (copy) {
+        (void)tn_packet_read(packet, 0, copy->data, packet->total);
+        (void)port_enter(peer, peer->interfaces[ifc->peer_index], copy);
+    } else {
+        tn_core_self(peer)->drops[TN_CORE_DROP_NO_MEMORY]++;
+    }
+    tn_packet_free(&stack->pool, packet);
+}
+
+void tn_core_port_give(struct tn_self *self, struct tn_interface *public_ifc, struct tn_packet *packet)
+{
+    struct tn_stack *stack = self->stack;
+    struct tn_ifc *ifc = tn_ifc_of(public_ifc);
+    if (ifc->peer)
+        port_cross(stack, ifc, packet);
+    else if (ifc->port_out.packets >= stack->plan->limits.port_queue)
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_PORT_FULL);
+    else
+        tn_queue_append(&ifc->port_out, packet);
+}
+
+struct tn_packet *tn_core_port_take(struct tn_self *self, struct tn_interface *ifc)
+{
+    return tn_queue_take(&tn_ifc_of(ifc)->port_in);
+}
+
+static void free_queue(struct tn_stack *stack, struct tn_packet_queue *queue)
+{
+    struct tn_packet *packet;
+    while ((packet = tn_queue_take(queue)))
+        tn_packet_free(&stack->pool, packet);
+}
+
+void tn_port_close(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    free_queue(stack, &ifc->port_in);
+    free_queue(stack, &ifc->port_out);
+    if (ifc->peer) {
+        struct tn_ifc *other = ifc->peer->interfaces[ifc->peer_index];
+        if (other)
+            other->peer = NULL;
+        ifc->peer = NULL;
+    }
+}
+
+/* ---- The embedding API ---- */
+
+int tn_host_send(struct tn_stack *stack, const char *name, const void *frame, size_t len)
+{
+    struct tn_ifc *ifc = tn_interface_by_name(stack, name);
+    if (!ifc)
+        return -ENODEV;
+    if (!frame || len > 65535)
+        return -EMSGSIZE;
+    struct tn_packet *packet = tn_packet_new(&stack->pool, len);
+    if (!packet) {
+        tn_core_self(stack)->drops[TN_CORE_DROP_NO_MEMORY]++;
+        return -ENOBUFS;
+    }
+    memcpy(packet->data, frame, len);
+    return port_enter(stack, ifc, packet);
+}
+
+ssize_t tn_host_receive(struct tn_stack *stack, const char *name, void *frame, size_t size)
+{
+    struct tn_ifc *ifc = tn_interface_by_name(stack, name);
+    if (!ifc)
+        return -ENODEV;
+    struct tn_packet *packet = tn_queue_take(&ifc->port_out);
+    if (!packet)
+        return -EAGAIN;
+    ssize_t len = packet->total;
+    (void)tn_packet_read(packet, 0, frame, size);
+    tn_packet_free(&stack->pool, packet);
+    return len;
+}
+
+int tn_stack_join(struct tn_stack *a, const char *name_a, struct tn_stack *b, const char *name_b)
+{
+    struct tn_ifc *end_a = tn_interface_by_name(a, name_a);
+    struct tn_ifc *end_b = tn_interface_by_name(b, name_b);
+    if (!end_a || !end_b)
+        return -ENODEV;
+    if (end_a->peer || end_b->peer || end_a->watch.fd >= 0 || end_b->watch.fd >= 0 || end_a == end_b)
+        return -EBUSY;
+    end_a->peer = b;
+    end_a->peer_index = end_b->pub.index;
+    end_b->peer = a;
+    end_b->peer_index = end_a->pub.index;
+    return 0;
+}

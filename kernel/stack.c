@@ -1,0 +1,331 @@
+/* stack.c: a stack from its making to its end, and the step in between.
+ *
+ * One step is one batch: frames come in and are carried up to the sockets; timers fire; services and
+ * embedders are told and do what they do; the transports decide once what is to be sent; what they sent goes
+ * to the devices. */
+#include "stack.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "control.h"
+#include "dispatch.h"
+#include "lifecycle.h"
+#include "log.h"
+#include "neighbour.h"
+#include "route.h"
+#include "sockets.h"
+
+/* Timers in one step; the rest fires in the next, after frames had their turn. */
+#define TIMER_BUDGET 4096
+
+/* ---- Making ---- */
+
+static int init_parts(struct tn_stack *stack)
+{
+    uint8_t seed[32];
+    stack->env.random(stack->env.context, seed, sizeof(seed));
+    tn_rng_init(&stack->rng, seed);
+    memcpy(&stack->hash_key, seed + 16, sizeof(stack->hash_key));
+    stack->now = stack->env.now(stack->env.context);
+    stack->path_generation = 1;
+    stack->stop_fd = -1;
+    tn_wheel_init(&stack->wheel, stack->now);
+    int err = tn_loop_create(&stack->loop);
+    if (err == 0)
+        err = tn_logger_init(stack);
+    if (err == 0)
+        err = tn_pool_init(&stack->pool, stack->plan->limits.packets, stack->plan->limits.large_buffers);
+    if (err == 0)
+        err = tn_slot_create_core(stack);
+    if (err == 0)
+        err = tn_addresses_init(stack);
+    if (err == 0)
+        err = tn_routes_init(stack);
+    if (err == 0)
+        err = tn_neighbours_init(stack);
+    if (err == 0)
+        err = tn_sockets_init(stack);
+    if (err == 0)
+        tn_logger_configure(stack, stack->plan);
+    return err;
+}
+
+/* Frames that the stack sent to itself and has not worked on. */
+static void drop_looped(struct tn_stack *stack)
+{
+    struct tn_packet *packet;
+    while ((packet = tn_queue_take(&stack->looped)))
+        tn_packet_free(&stack->pool, packet);
+}
+
+static void destroy_parts(struct tn_stack *stack)
+{
+    tn_sockets_destroy(stack);
+    tn_neighbours_destroy(stack);
+    tn_routes_destroy(stack);
+    tn_addresses_destroy(stack);
+    drop_looped(stack);
+    if (stack->slots[TN_SLOT_CORE])
+        tn_slot_destroy(stack, stack->slots[TN_SLOT_CORE]);
+    tn_pool_destroy(&stack->pool);
+    tn_logger_destroy(stack);
+    tn_loop_destroy(stack->loop);
+    tn_plan_free(stack->plan);
+    free(stack);
+}
+
+int tn_stack_create(const struct tn_env *env, const char *yaml, const char *name, struct tn_stack **out,
+                    struct tn_error *error)
+{
+    struct tn_plan *plan;
+    int err = tn_plan_parse(yaml, strlen(yaml), name, tn_plugin_path(env->plugin_path), &plan, error);
+    if (err < 0)
+        return err;
+    struct tn_stack *stack = calloc(1, sizeof(*stack));
+    if (!stack) {
+        tn_plan_free(plan);
+        snprintf(error->text, sizeof(error->text), "%s: no memory for a stack", name);
+        return -ENOMEM;
+    }
+    stack->env = *env;
+    stack->plan = plan;
+    err = init_parts(stack);
+    if (err < 0)
+        snprintf(error->text, sizeof(error->text), "%s: no memory for the stack's tables (see 'limits'): %s",
+                 name, strerror(-err));
+    else
+        err = tn_plan_start(stack, plan, error);
+    if (err < 0) {
+        destroy_parts(stack);
+        return err;
+    }
+    *out = stack;
+    return 0;
+}
+
+static int read_text(const char *path, char **text, struct tn_error *error)
+{
+    enum {
+        MOST = 1 << 20
+    };
+    FILE *file = fopen(path, "re");
+    char *buffer = malloc(MOST + 1);
+    int err = !file ? -errno : !buffer ? -ENOMEM : 0;
+    size_t len = err == 0 ? fread(buffer, 1, MOST + 1, file) : 0;
+    if (err == 0 && ferror(file))
+        err = -EIO;
+    if (err == 0 && len > MOST)
+        err = -EFBIG;
+    if (err == 0 && memchr(buffer, '\0', len))
+        err = -EILSEQ; /* not text */
+    if (err < 0)
+        snprintf(error->text, sizeof(error->text), "%s: cannot be read: %s", path, strerror(-err));
+    if (file)
+        fclose(file);
+    if (err < 0) {
+        free(buffer);
+        return err;
+    }
+    buffer[len] = '\0';
+    *text = buffer;
+    return 0;
+}
+
+int tn_stack_create_file(const struct tn_env *env, const char *path, struct tn_stack **stack,
+                         struct tn_error *error)
+{
+    char *text;
+    int err = read_text(path, &text, error);
+    if (err < 0)
+        return err;
+    err = tn_stack_create(env, text, path, stack, error);
+    free(text);
+    return err;
+}
+
+int tn_stack_check(const struct tn_env *env, const char *yaml, const char *name, struct tn_error *error)
+{
+    struct tn_plan *plan;
+    int err = tn_plan_parse(yaml, strlen(yaml), name, tn_plugin_path(env->plugin_path), &plan, error);
+    if (err == 0)
+        tn_plan_free(plan);
+    return err;
+}
+
+void tn_stack_destroy(struct tn_stack *stack)
+{
+    if (!stack)
+        return;
+    tn_control_close(stack);
+    tn_plan_stop(stack);
+    destroy_parts(stack);
+}
+
+/* ---- Stepping ---- */
+
+static void fire_timer(void *context, struct tn_timer *timer)
+{
+    struct tn_stack *stack = context;
+    struct tn_slot *slot = stack->slots[timer->slot];
+    tn_core_self(stack)->counters[TN_CORE_TIMERS_FIRED]++;
+    slot->self.plugin->timers[timer->handler](&slot->self, timer);
+}
+
+static void flush_plugins(struct tn_stack *stack)
+{
+    stack->flush_pending = false;
+    for (unsigned i = 0; i < TN_SLOTS_MAX; i++) {
+        struct tn_slot *slot = stack->slots[i];
+        if (!slot || !slot->flush_requested)
+            continue;
+        slot->flush_requested = false;
+        if (slot->self.plugin->flush)
+            slot->self.plugin->flush(&slot->self);
+    }
+}
+
+/* Everything but looking at descriptors. */
+static void work(struct tn_stack *stack)
+{
+    stack->work_pending = false;
+    stack->now = stack->env.now(stack->env.context);
+    stack->trace_cause = 0;
+    tn_interfaces_receive(stack);
+    if (tn_wheel_run(&stack->wheel, stack->now, TIMER_BUDGET, fire_timer, stack) == TIMER_BUDGET)
+        stack->work_pending = true;
+    tn_sockets_deliver_events(stack);
+    if (stack->flush_pending)
+        flush_plugins(stack);
+    tn_interfaces_transmit(stack);
+    if (stack->looped.head || stack->flush_pending)
+        stack->work_pending = true;
+    stack->trace_cause = 0;
+}
+
+bool tn_stack_step(struct tn_stack *stack)
+{
+    (void)tn_loop_wait(stack->loop, 0);
+    work(stack);
+    return stack->work_pending;
+}
+
+tn_time tn_stack_deadline(const struct tn_stack *stack)
+{
+    if (stack->work_pending || stack->flush_pending || stack->transmit_pending)
+        return tn_stack_now(stack);
+    return tn_wheel_deadline(&stack->wheel);
+}
+
+/* A descriptor that tn_stack_stop() makes readable, so that a stop in a signal handler just before the wait
+ * is not lost. */
+static void stop_ready(struct tn_watch *watch, uint32_t events)
+{
+    (void)events;
+    uint64_t count;
+    (void)!read(watch->fd, &count, sizeof(count));
+}
+
+static int run(struct tn_stack *stack)
+{
+    while (!stack->stop) {
+        tn_time deadline = tn_stack_deadline(stack);
+        tn_time now = tn_stack_now(stack);
+        tn_time timeout = deadline == TN_NEVER ? TN_NEVER : deadline > now ? deadline - now : 0;
+        int err = tn_loop_wait(stack->loop, timeout);
+        if (err < 0 && err != -EINTR)
+            return err;
+        work(stack);
+    }
+    return 0;
+}
+
+int tn_stack_run(struct tn_stack *stack)
+{
+    struct tn_watch watch = {.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = stop_ready};
+    if (watch.fd < 0)
+        return -errno;
+    int err = tn_loop_add(stack->loop, &watch, EPOLLIN);
+    if (err == 0) {
+        stack->stop_fd = watch.fd;
+        err = run(stack);
+        stack->stop_fd = -1;
+        stack->stop = false;
+        tn_loop_remove(stack->loop, &watch);
+    }
+    close(watch.fd);
+    return err;
+}
+
+void tn_stack_stop(struct tn_stack *stack)
+{
+    static const uint64_t one = 1;
+    stack->stop = true;
+    if (stack->stop_fd >= 0)
+        (void)!write(stack->stop_fd, &one, sizeof(one));
+}
+
+int tn_stack_fd(const struct tn_stack *stack)
+{
+    return tn_loop_fd(stack->loop);
+}
+
+tn_time tn_stack_now(const struct tn_stack *stack)
+{
+    return stack->env.now(stack->env.context);
+}
+
+/* ---- Looking ---- */
+
+static uint64_t named(const struct tn_name *names, size_t count, const uint64_t *values, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i].name, name) == 0)
+            return values[i];
+    return UINT64_MAX;
+}
+
+uint64_t tn_stack_counter(const struct tn_stack *stack, const char *plugin, const char *counter)
+{
+    const struct tn_slot *slot = tn_slot_by_name(stack, plugin);
+    if (!slot)
+        return UINT64_MAX;
+    return named(slot->self.plugin->counters, slot->self.plugin->counter_count, slot->self.counters, counter);
+}
+
+uint64_t tn_stack_drops(const struct tn_stack *stack, const char *plugin, const char *reason)
+{
+    const struct tn_slot *slot = tn_slot_by_name(stack, plugin);
+    if (!slot)
+        return UINT64_MAX;
+    return named(slot->self.plugin->drops, slot->self.plugin->drop_count, slot->self.drops, reason);
+}
+
+const char *tn_stack_build_id(const struct tn_stack *stack, const char *name)
+{
+    const struct tn_slot *slot = tn_slot_by_name(stack, name);
+    return slot && slot->library ? slot->library->build_id : NULL;
+}
+
+void tn_stack_usage(const struct tn_stack *stack, struct tn_usage *usage)
+{
+    *usage = (struct tn_usage){.packets = stack->pool.packets.used,
+                               .sockets = tn_sockets_count(stack),
+                               .timers = stack->wheel.running,
+                               .neighbours = tn_neighbour_count(stack)};
+    for (unsigned i = 0; i < TN_POOL_COUNT; i++)
+        usage->buffers += stack->pool.buffers[i].used;
+    for (unsigned i = 0; i < TN_SLOTS_MAX; i++) {
+        const struct tn_slot *slot = stack->slots[i];
+        if (!slot)
+            continue;
+        usage->plugin_bytes += slot->allocated;
+        for (const struct tn_slab *slab = slot->slabs; slab; slab = slab->next)
+            usage->plugin_bytes += (size_t)slab->used * slab->size;
+    }
+}
