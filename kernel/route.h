@@ -1,4 +1,5 @@
-/* route.h: the routing table (longest prefix match, then lowest metric, by VRF), and paths to destinations. */
+/* route.h: the routing table (longest prefix match, then lowest metric, by VRF), and paths to destinations.
+ */
 #ifndef TENON_KERNEL_ROUTE_H
 #define TENON_KERNEL_ROUTE_H
 
@@ -19,11 +20,15 @@ struct tn_route {
 
 int tn_routes_init(struct tn_stack *stack);
 void tn_routes_destroy(struct tn_stack *stack);
-int tn_route_add(struct tn_stack *stack, const struct tn_route *route);    /* -EEXIST, -ENOSPC, -ENOMEM */
+int tn_route_add(struct tn_stack *stack,
+                 const struct tn_route *route); /* -EEXIST, -ENOSPC, -ENOMEM, -EINVAL */
 int tn_route_remove(struct tn_stack *stack, const struct tn_route *route); /* -ENOENT */
-/* The best route to `to`, or NULL. */
-const struct tn_route *tn_route_find(struct tn_stack *stack, uint8_t family, uint16_t vrf, const struct tn_addr *to);
-void tn_route_each(struct tn_stack *stack, void (*each)(void *context, const struct tn_route *route), void *context);
+/* The best route to `to` whose interface is up, or NULL. Among equally good ones, one by interface `prefer`
+ * (0: no matter). */
+const struct tn_route *tn_route_find(struct tn_stack *stack, uint8_t family, uint16_t vrf,
+                                     const struct tn_addr *to, uint16_t prefer);
+void tn_route_each(struct tn_stack *stack, void (*each)(void *context, const struct tn_route *route),
+                   void *context);
 
 /* ABI functions (plugin.h); implemented in path.c. */
 int tn_core_path_find(struct tn_self *self, uint8_t family, uint16_t vrf, struct tn_addr *src,
