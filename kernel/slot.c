@@ -85,29 +85,20 @@ int tn_slot_start(struct tn_stack *stack, struct tn_slot *slot, struct tn_error 
     int err = tn_dispatch_claim(stack, slot, &why);
     if (err < 0)
         return err;
-    tn_text_add(&why, "%s: ", slot->name);
+    tn_text_add(&why, "%s: cannot start: ", slot->name);
+    const char *reason = why.at;
     err = slot->self.plugin->start ? slot->self.plugin->start(&slot->self, &why) : 0;
-    if (err < 0)
-        tn_dispatch_release(stack, slot);
-    else
+    if (err == 0) {
         slot->started = true;
+        return 0;
+    }
+    if (why.at == reason)
+        tn_text_add(&why, "%s", strerror(-err));
+    tn_dispatch_release(stack, slot);
     return err;
 }
 
 /* ---- Ending ---- */
-
-/* Timers of the plugin may lie in its own memory, which goes. Ending is rare; a walk over the wheel is in
- * order. */
-static void stop_timers(struct tn_stack *stack, const struct tn_slot *slot)
-{
-    for (unsigned level = 0; level < TN_WHEEL_LEVELS; level++)
-        for (unsigned i = 0; i < TN_WHEEL_SLOTS; i++)
-            for (struct tn_timer *t = stack->wheel.buckets[level][i], *next; t; t = next) {
-                next = t->next;
-                if (t->slot == slot->self.slot)
-                    tn_wheel_stop(&stack->wheel, t);
-            }
-}
 
 static void free_memory(struct tn_slot *slot)
 {
@@ -137,7 +128,7 @@ void tn_slot_destroy(struct tn_stack *stack, struct tn_slot *slot)
             slot->self.plugin->stop(&slot->self);
         tn_dispatch_release(stack, slot);
     }
-    stop_timers(stack, slot);
+    tn_wheel_stop_slot(&stack->wheel, slot->self.slot); /* they may lie in memory that goes now */
     stack->slots[slot->self.slot] = NULL;
     free_memory(slot);
     if (slot->library)

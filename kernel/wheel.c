@@ -4,14 +4,16 @@
  * expiry differs from the present tick, in the bucket of its own digit there; in level 0 if they are equal.
  * So
  *
- *   - all timers of a level share the higher digits with the present, and their digit is greater than the
- * present's (or equal: level 0, due now). Hence a lower level's timers all come before a higher level's, and
- * within a level the lowest bucket comes first: the first timers are found by two look-ups of a lowest set
- * bit.
- *   - where a timer lies follows from its expiry and the present alone. Two timers for the same tick always
+ * (1) All timers of a level share the higher digits with the present, and their digit is greater than the
+ *     present's (or equal in level 0: due now). Hence a lower level's timers all come before a higher
+ * level's, and within a level the lowest bucket comes first: two look-ups of a lowest set bit find the first
+ * timers.
+ *
+ * (2) Where a timer lies follows from its expiry and the present alone. Two timers for the same tick always
  * lie in the same bucket, and buckets keep their order when they move down: first started, first fired.
- *   - time may jump up to the start of the first bucket without touching a timer. Entering that bucket (its
- * lower digits are zero) moves its timers to lower levels; an empty stretch costs nothing, however long.
+ *
+ * (3) Time may jump up to the start of the first bucket without touching a timer. Entering that bucket (its
+ *     lower digits are zero) moves its timers to lower levels; an empty stretch costs nothing, however long.
  *
  * A timer whose time has come when it is started goes to a list of its own (`late`), and only the next run
  * takes it from there: a timer that restarts itself without delay can't keep a run from ending. */
@@ -138,6 +140,16 @@ void tn_wheel_stop(struct tn_wheel *wheel, struct tn_timer *timer)
     wheel->running--;
 }
 
+void tn_wheel_stop_slot(struct tn_wheel *wheel, uint16_t slot)
+{
+    for (unsigned bucket = 0; bucket <= LATE_BUCKET; bucket++)
+        for (struct tn_timer *timer = list_of(wheel, bucket)->head, *next; timer; timer = next) {
+            next = timer->next;
+            if (timer->slot == slot)
+                tn_wheel_stop(wheel, timer);
+        }
+}
+
 tn_time tn_wheel_deadline(const struct tn_wheel *wheel)
 {
     unsigned bucket;
@@ -160,19 +172,18 @@ size_t tn_wheel_run(struct tn_wheel *wheel, tn_time now, size_t budget,
     unsigned bucket;
     uint64_t start;
     while (first_bucket(wheel, &bucket, &start) && start <= target) {
+        /* Not a tick further: what was started late at this one still comes before. */
+        if (fired == budget)
+            return fired;
         wheel->tick = start;
         if (bucket >= TN_WHEEL_SLOTS) {
             redistribute(wheel, bucket);
             continue;
         }
-        struct tn_timer *timer;
-        while ((timer = wheel->buckets[bucket].head)) {
-            if (fired == budget)
-                return fired;
-            tn_wheel_stop(wheel, timer);
-            fire(context, timer);
-            fired++;
-        }
+        struct tn_timer *timer = wheel->buckets[bucket].head;
+        tn_wheel_stop(wheel, timer);
+        fire(context, timer);
+        fired++;
     }
     wheel->tick = target;
     return fired;

@@ -35,13 +35,16 @@ void tn_wheel_init(struct tn_wheel *wheel, tn_time now);
 void tn_wheel_start(struct tn_wheel *wheel, struct tn_timer *timer, tn_time at);
 /* Stopping a stopped timer is allowed. */
 void tn_wheel_stop(struct tn_wheel *wheel, struct tn_timer *timer);
+/* Stops every timer of a plugin's slot. Walks all timers: for when a plugin is disabled. */
+void tn_wheel_stop_slot(struct tn_wheel *wheel, uint16_t slot);
 /* A time not later than the first expiry, and equal to it when both lie in the same 6.4 ms (level 0);
  * TN_NEVER when there are no timers. Calling tn_wheel_run() at that time always makes progress: it fires, or
  * moves timers down a level. */
 tn_time tn_wheel_deadline(const struct tn_wheel *wheel);
 /* Fires what is due at `now`, in order of expiry; timers due at the same tick fire in the order in which they
  * were started. `fire` may start and stop any timer; one that it starts for a time that this run has already
- * reached fires at the next run. At most `budget` timers fire; returns how many did. */
+ * reached fires at the next run, first of all but those that a budget left. At most `budget` timers fire;
+ * returns how many did. */
 size_t tn_wheel_run(struct tn_wheel *wheel, tn_time now, size_t budget,
                     void (*fire)(void *context, struct tn_timer *timer), void *context);
 
