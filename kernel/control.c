@@ -415,7 +415,7 @@ static int listen_at(struct tn_control *control, struct tn_error *error)
     return tn_loop_add(control->stack->loop, &control->listener, EPOLLIN);
 }
 
-TN_EXPORT int tn_stack_control(struct tn_stack *stack, const char *path, struct tn_error *error)
+int tn_stack_control(struct tn_stack *stack, const char *path, struct tn_error *error)
 {
     error->text[0] = '\0';
     if (stack->control) {

@@ -15,7 +15,7 @@
 #include "suggest.h"
 
 /* Largest stack.yaml that a reload reads. */
-#define CONFIG_MAX (4 * 1024 * 1024)
+#define CONFIG_MAX (1024 * 1024)
 
 struct request {
     struct tn_client *client;
@@ -139,12 +139,16 @@ static char *read_config(const char *path, struct tn_error *error)
     close(fd);
     if (n < 0) {
         snprintf(error->text, sizeof(error->text), "%s: %s", path,
-                 fits ? "cannot read it" : "not a regular file of at most 4 MiB");
+                 fits ? "cannot read it" : "not a regular file of at most 1 MiB");
         free(text);
         return NULL;
     }
     text[n] = '\0';
-    return text;
+    if (strlen(text) == (size_t)n)
+        return text;
+    snprintf(error->text, sizeof(error->text), "%s: is not text: it has a zero byte", path);
+    free(text);
+    return NULL;
 }
 
 /* The report as an array of its lines. */

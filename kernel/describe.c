@@ -1,24 +1,17 @@
-/* describe.c: plugins that are on the plugin path, for people who choose among them; and the version of this
- * library. */
+/* describe.c: plugins that are on the plugin path, for people who choose among them; and small things that every user of this
+ * library can use. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "plan.h"
+#include "suggest.h"
 #include "tenon/stack.h"
 
-static const char *path_of(const struct tn_env *env)
-{
-    if (env && env->plugin_path)
-        return env->plugin_path;
-    const char *path = getenv("TENON_PLUGIN_PATH");
-    return path && *path ? path : TN_PLUGIN_PATH_DEFAULT;
-}
-
-TN_EXPORT int tn_describe(const struct tn_env *env, const char *name, char **text, struct tn_error *error)
+int tn_describe(const struct tn_env *env, const char *name, char **text, struct tn_error *error)
 {
     struct tn_manifest *manifest;
-    int r = tn_manifest_find(path_of(env), name, &manifest, error);
+    int r = tn_manifest_find(tn_plugin_path(env->plugin_path), name, &manifest, error);
     if (r < 0)
         return r;
     *text = tn_manifest_describe(manifest);
@@ -41,16 +34,16 @@ static void add_line(FILE *out, const char *path, const char *name)
     tn_manifest_free(manifest);
 }
 
-TN_EXPORT char *tn_describe_all(const struct tn_env *env)
+char *tn_describe_all(const struct tn_env *env)
 {
     char *text = NULL, **names = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     if (!out)
         return NULL;
-    size_t count = tn_manifest_list(path_of(env), &names);
+    size_t count = tn_manifest_list(tn_plugin_path(env->plugin_path), &names);
     for (size_t i = 0; i < count; i++) {
-        add_line(out, path_of(env), names[i]);
+        add_line(out, tn_plugin_path(env->plugin_path), names[i]);
         free(names[i]);
     }
     free(names);
@@ -58,7 +51,15 @@ TN_EXPORT char *tn_describe_all(const struct tn_env *env)
     return text;
 }
 
-TN_EXPORT const char *tn_version(void)
+const char *tn_version(void)
 {
     return TN_VERSION;
+}
+
+const char *tn_nearest(const char *word, const char *const *words)
+{
+    struct tn_suggestion near = tn_suggest(word);
+    for (; *words; words++)
+        tn_suggest_offer(&near, *words);
+    return near.best;
 }

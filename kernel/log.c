@@ -56,6 +56,8 @@ void tn_logger_configure(struct tn_stack *stack, const struct tn_plan *plan)
     for (size_t i = 0; i < plan->log_count; i++)
         if (plan->logs[i].who[0] == '\0')
             logger->level = plan->logs[i].level;
+    if (stack->env.log_level)
+        logger->level = (enum tn_level)(stack->env.log_level - 1);
     if (plan->log_count == 0)
         return;
     logger->levels = calloc(plan->log_count, sizeof(*logger->levels));

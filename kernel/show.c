@@ -106,7 +106,7 @@ json_t *tn_show(struct tn_stack *stack, const char *table, const json_t *args, s
     return NULL;
 }
 
-TN_EXPORT int tn_stack_show(struct tn_stack *stack, const char *table, char **json, struct tn_error *error)
+int tn_stack_show(struct tn_stack *stack, const char *table, char **json, struct tn_error *error)
 {
     json_t *object = tn_show(stack, table, NULL, error);
     *json = object ? json_dumps(object, JSON_COMPACT) : NULL;
@@ -114,7 +114,7 @@ TN_EXPORT int tn_stack_show(struct tn_stack *stack, const char *table, char **js
     return *json ? 0 : -ENOENT;
 }
 
-TN_EXPORT const char *const *tn_show_tables(void)
+const char *const *tn_show_tables(void)
 {
     static const char *const names[] = {"stack",    "interfaces", "addresses", "routes",   "neighbours",
                                         "sockets",  "plugins",    "options",   "commands", "dispatch",

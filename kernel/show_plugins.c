@@ -1,5 +1,7 @@
 /* show_plugins.c: the tables of what the stack is made of: plugins, their options, keys, counters and drop
  * reasons. */
+#include <unistd.h>
+
 #include "control.h"
 #include "dispatch.h"
 #include "loader.h"
@@ -43,10 +45,15 @@ static json_t *usage_of(struct tn_stack *stack)
 void tn_show_stack(struct tn_rows *rows)
 {
     struct tn_stack *stack = rows->stack;
-    if (tn_rows_want(rows))
-        tn_rows_add(rows, json_pack("{s:o,s:o,s:s,s:o,s:o}", "name", tn_json_text(stack->plan->name), "file",
-                                    tn_json_text(stack->plan->file), "version", tn_version(), "usage",
-                                    usage_of(stack), "limits", limits_of(&stack->plan->limits)));
+    if (!tn_rows_want(rows))
+        return;
+    const char *control = stack->plan->control;
+    json_t *row = json_pack("{s:o,s:o,s:s,s:i}", "name", tn_json_text(stack->plan->name), "file",
+                            tn_json_text(stack->plan->file), "version", tn_version(), "pid", (int)getpid());
+    json_object_set_new(row, "control", control ? tn_json_text(control) : json_null());
+    json_object_set_new(row, "usage", usage_of(stack));
+    json_object_set_new(row, "limits", limits_of(&stack->plan->limits));
+    tn_rows_add(rows, row);
 }
 
 /* ---- plugins ---- */

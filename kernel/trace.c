@@ -228,7 +228,7 @@ void tn_trace_destroy(struct tn_stack *stack)
     stack->trace = NULL;
 }
 
-TN_EXPORT void tn_stack_trace(struct tn_stack *stack, tn_trace_fn *fn, void *context, bool colour)
+void tn_stack_trace(struct tn_stack *stack, tn_trace_fn *fn, void *context, bool colour)
 {
     tn_trace_remove(stack, &stack->trace_public);
     if (!fn)
@@ -237,7 +237,7 @@ TN_EXPORT void tn_stack_trace(struct tn_stack *stack, tn_trace_fn *fn, void *con
     tn_trace_add(stack, &stack->trace_public);
 }
 
-TN_EXPORT void tn_stack_observe(struct tn_stack *stack, tn_frame_fn *fn, void *context)
+void tn_stack_observe(struct tn_stack *stack, tn_frame_fn *fn, void *context)
 {
     if (fn && !stack->observe_buffer)
         stack->observe_buffer = malloc(FRAME_MAX);

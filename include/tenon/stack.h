@@ -36,6 +36,7 @@ struct tn_env {
     void (*log)(void *context, enum tn_level level, const char *who, const char *text);
     const char
         *plugin_path; /* where plugins lie, "dir:dir"; NULL: $TENON_PLUGIN_PATH, then the built-in one */
+    uint8_t log_level; /* of plugins that stack.yaml names no level for: enum tn_level + 1; 0: as it says */
 };
 
 /* CLOCK_MONOTONIC, getrandom, a log on stderr. */
@@ -61,6 +62,8 @@ char *tn_describe_all(const struct tn_env *env);
 
 /* "0.1.0" */
 const char *tn_version(void);
+/* The word of the list (NULL-terminated) that `word` is most likely a misspelling of; NULL: none is near. */
+const char *tn_nearest(const char *word, const char *const *words);
 
 /* Runs until tn_stack_stop() (which may be called from a signal handler). */
 int tn_stack_run(struct tn_stack *stack);
