@@ -1,7 +1,9 @@
 /* sockets.h: the socket table: ports, look-up by four-tuple, queues, events to users.
  *
- * sockets.c: life of sockets and look-up. ports.c: who has which port. socket_events.c: what users are told, and the ABI for
- * transports. socket_user.c: what users do (services and embedders alike). embed.c: tn_socket() and friends (tenon/stack.h). */
+ * sockets.c: life of sockets and look-up. ports.c: who has which port. socket_transport.c: the ABI for
+ * transports. socket_user.c: what users do (services and embedders alike). socket_events.c: what users are
+ * told. embed.c and socket_option.c: tn_socket() and friends (tenon/stack.h). socket_table.h: what these
+ * share. */
 #ifndef TENON_KERNEL_SOCKETS_H
 #define TENON_KERNEL_SOCKETS_H
 
@@ -27,7 +29,8 @@ void tn_sockets_close_transport(struct tn_stack *stack, struct tn_slot *transpor
 void tn_sockets_deliver_events(struct tn_stack *stack);
 
 /* Rows for people and for tests. */
-void tn_sockets_each(struct tn_stack *stack, void (*each)(void *context, struct tn_socket *sock), void *context);
+void tn_sockets_each(struct tn_stack *stack, void (*each)(void *context, struct tn_socket *sock),
+                     void *context);
 size_t tn_sockets_count(const struct tn_stack *stack);
 
 /* ABI functions (plugin.h). */
@@ -48,8 +51,10 @@ void tn_core_socket_free(struct tn_self *self, struct tn_socket *sock);
 void tn_core_socket_each(struct tn_self *self,
                          void (*each)(struct tn_self *self, struct tn_socket *sock, void *arg), void *arg);
 struct tn_socket *tn_core_socket_open(struct tn_self *self, uint8_t family, uint8_t type, uint8_t protocol);
-int tn_core_socket_bind(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr, uint16_t port);
-int tn_core_socket_connect(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr, uint16_t port);
+int tn_core_socket_bind(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr,
+                        uint16_t port);
+int tn_core_socket_connect(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr,
+                           uint16_t port);
 ssize_t tn_core_socket_receive(struct tn_self *self, struct tn_socket *sock, void *bytes, size_t len);
 ssize_t tn_core_socket_send(struct tn_self *self, struct tn_socket *sock, const void *bytes, size_t len);
 struct tn_packet *tn_core_socket_take(struct tn_self *self, struct tn_socket *sock);

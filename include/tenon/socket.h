@@ -113,21 +113,22 @@ struct tn_socket {
     struct tn_path path;
 
     /* listeners and their children */
-    struct tn_socket *parent;       /* the listener of a child not yet accepted */
-    struct tn_socket *next;         /* in an accept queue: the next child */
-    struct tn_socket *sibling_next; /* among all children of the listener that are not accepted */
-    struct tn_socket **sibling_link;
+    struct tn_socket *parent; /* the listener of a child not yet accepted */
+    struct tn_socket *next;   /* the next such child, in child_list or in the accept queue */
+    struct tn_socket **link;
     union {
-        struct {                           /* listeners */
-            struct tn_socket *child_list;  /* all children not yet accepted, handshaking ones included */
-            struct tn_socket *accept_head; /* those that wait to be accepted, oldest first */
-            struct tn_socket *accept_tail;
+        struct {                            /* listeners */
+            struct tn_socket *child_list;   /* children in their handshake */
+            struct tn_socket *accept_queue; /* children that wait to be accepted, oldest first */
+            struct tn_socket **accept_end;
             uint32_t backlog;  /* at most this many children */
-            uint32_t children; /* in child_list */
+            uint32_t children; /* in both lists */
         };
-        struct { /* datagrams: the destination that `path` leads to, and the source that was found with it */
-            struct tn_addr path_to;
-            struct tn_addr path_from;
+        struct {                      /* datagrams */
+            struct tn_addr bound;     /* what the user bound it to, while it is connected */
+            struct tn_addr path_to;   /* where `path` leads */
+            struct tn_addr path_from; /* the source that goes with it */
+            bool path_chosen;         /* … which was left to the route */
         };
     };
     uint32_t rx_memory;           /* datagrams: what rx really occupies, in bytes; rcvbuf limits this */

@@ -1,0 +1,76 @@
+/* socket_table.c: the table of four-tuples, in which packets of connections find their socket. */
+#include "socket_table.h"
+
+static_assert(sizeof(((struct tn_socket *)0)->node) == sizeof(struct tn_hnode),
+              "tn_socket.node is a tn_hnode");
+static_assert(offsetof(struct tn_hnode, hash) == sizeof(void *), "tn_socket.node is a tn_hnode");
+
+static struct tn_hnode *node_of(struct tn_socket *sock)
+{
+    return (struct tn_hnode *)(void *)&sock->node;
+}
+
+static struct tn_socket *socket_of(struct tn_hnode *node)
+{
+    return tn_container(node, struct tn_socket, node);
+}
+
+struct tn_tuple tn_socket_tuple(const struct tn_socket *sock)
+{
+    return (struct tn_tuple){
+        .local = sock->local,
+        .remote = sock->remote,
+        .local_port = sock->local_port,
+        .remote_port = sock->remote_port,
+        .vrf = sock->vrf,
+        .transport = sock->transport,
+        .family = sock->family,
+    };
+}
+
+/* Keyed: the remote end of a connection is the other side's choice. */
+static uint32_t tuple_hash(const struct tn_stack *stack, const struct tn_tuple *t)
+{
+    const uint64_t words[5] = {
+        t->local.half[0],
+        t->local.half[1],
+        t->remote.half[0],
+        t->remote.half[1],
+        (uint64_t)t->local_port << 48 | (uint64_t)t->remote_port << 32 | (uint64_t)t->vrf << 16 |
+            (uint64_t)(t->transport & 0xff) << 8 | t->family,
+    };
+    return (uint32_t)tn_siphash13_5(&stack->hash_key, words);
+}
+
+static bool tuple_matches(const struct tn_tuple *t, const struct tn_socket *sock)
+{
+    return sock->remote_port == t->remote_port && sock->local_port == t->local_port &&
+           tn_addr_equal(&sock->remote, &t->remote) && tn_addr_equal(&sock->local, &t->local) &&
+           sock->transport == t->transport && sock->family == t->family && sock->vrf == t->vrf;
+}
+
+struct tn_socket *tn_tuple_find(const struct tn_stack *stack, const struct tn_tuple *tuple)
+{
+    uint32_t hash = tuple_hash(stack, tuple);
+    for (struct tn_hnode *n = tn_htab_first(&stack->sockets->connections, hash); n; n = n->next) {
+        struct tn_socket *sock = socket_of(n);
+        if (n->hash == hash && tuple_matches(tuple, sock))
+            return sock;
+    }
+    return NULL;
+}
+
+void tn_tuple_insert(struct tn_stack *stack, struct tn_socket *sock)
+{
+    struct tn_tuple tuple = tn_socket_tuple(sock);
+    tn_htab_insert(&stack->sockets->connections, node_of(sock), tuple_hash(stack, &tuple));
+    sock->flags |= TN_SOCK_HASHED;
+}
+
+void tn_tuple_remove(struct tn_stack *stack, struct tn_socket *sock)
+{
+    if (!(sock->flags & TN_SOCK_HASHED))
+        return;
+    tn_htab_remove(&stack->sockets->connections, node_of(sock));
+    sock->flags &= ~TN_SOCK_HASHED;
+}

@@ -1,0 +1,191 @@
+/* socket_table.h: what the files of the socket layer share, and nobody else sees.
+ *
+ * They stand in this order, each calling only those before it:
+ *     socket_table.c      the table of four-tuples
+ *     ports.c             who has which port
+ *     sockets.c           life of a socket, look-up, the list of sockets with events
+ *     socket_transport.c  what transports do (plugin.h, "Sockets, for transports")
+ *     socket_user.c       what users do: services, and embedders through embed.c
+ *     socket_events.c     telling users; services' listeners; the end of a service or a transport
+ *     socket_option.c, embed.c   the embedding API (tenon/stack.h) */
+#ifndef TENON_KERNEL_SOCKET_TABLE_H
+#define TENON_KERNEL_SOCKET_TABLE_H
+
+#include "htab.h"
+#include "sockets.h"
+#include "stack.h"
+
+/* Queue limits of a new socket, where the transport does not set its own. */
+#define TN_SOCKET_QUEUE_DEFAULT (208 * 1024)
+
+/* Range of ephemeral ports (RFC 6056 §3.2 asks for a large one; this is Linux's). */
+#define TN_EPHEMERAL_FIRST 32768u
+#define TN_EPHEMERAL_LAST  60999u
+
+/* The sockets of one transport. Kept after the transport has gone until its last socket's user has closed it.
+ */
+struct tn_socket_slab {
+    struct tn_slab slab; /* records of sizeof(struct tn_socket) + the transport's socket_size */
+    struct tn_socket_slab *next;
+    uint16_t transport; /* slot; TN_SLOT_NONE: gone */
+};
+
+/* Who holds a port with an address, or (`whole`) with any address at all. Sockets are counted in both. */
+struct tn_port {
+    struct tn_hnode node;
+    struct tn_addr addr; /* all zero: sockets that are bound to no address */
+    uint16_t port;
+    uint16_t vrf;
+    uint16_t transport; /* slot */
+    uint8_t family;
+    bool whole;
+    uint32_t holders;         /* sockets that hold the port */
+    uint32_t unshared;        /* … without TN_SOCK_REUSEADDR */
+    uint32_t bound;           /* … with TN_SOCK_BOUND */
+    uint32_t listeners;       /* … with TN_SOCK_LISTENING */
+    struct tn_port *all;      /* the record of the whole port; NULL in that record itself */
+    struct tn_socket *takers; /* sockets that take what is sent to no connection, last comer first */
+};
+
+/* An embedder's descriptor. */
+struct tn_descriptor {
+    struct tn_socket *sock; /* NULL: free */
+    tn_ready_fn *ready;
+    void *context;
+};
+
+struct tn_sockets {
+    struct tn_htab connections; /* by four-tuple: tn_socket.node */
+    struct tn_htab ports;
+    struct tn_slab port_slab;
+    struct tn_socket_slab *slabs;
+    struct tn_socket *event_head; /* sockets with events to be told */
+    struct tn_socket *event_tail;
+    size_t event_count;
+    size_t count;
+    size_t limit;
+    unsigned walkers; /* walks over all sockets that are under way: slabs stay */
+    uint32_t last_id;
+    uint32_t next_ephemeral;   /* RFC 6056 §3.3.3 */
+    struct tn_descriptor *fds; /* `limit` of them */
+    int32_t fd_hint;           /* no descriptor below it is free */
+};
+
+/* A local and a remote end. */
+struct tn_tuple {
+    struct tn_addr local;
+    struct tn_addr remote;
+    uint16_t local_port;
+    uint16_t remote_port;
+    uint16_t vrf;
+    uint16_t transport; /* slot */
+    uint8_t family;
+};
+
+/* ---- socket_table.c ---- */
+
+struct tn_tuple tn_socket_tuple(const struct tn_socket *sock);
+struct tn_socket *tn_tuple_find(const struct tn_stack *stack, const struct tn_tuple *tuple);
+/* Enters the socket under its addresses and ports (TN_SOCK_HASHED); taking out an absent one is allowed. */
+void tn_tuple_insert(struct tn_stack *stack, struct tn_socket *sock);
+void tn_tuple_remove(struct tn_stack *stack, struct tn_socket *sock);
+
+/* ---- ports.c: all on the sockets' own family, vrf and transport ---- */
+
+int tn_ports_init(struct tn_sockets *sockets, size_t limit);
+void tn_ports_destroy(struct tn_sockets *sockets);
+/* Binds the socket: sets local and local_port and TN_SOCK_BOUND, and takes the port. Port 0: an ephemeral
+ * one. -EADDRINUSE, -ENOBUFS. */
+int tn_port_bind(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *addr, uint16_t port);
+/* Takes an ephemeral port for a connection from `local` to the socket's remote end. -EADDRNOTAVAIL when none
+ * is free. */
+int tn_port_connect(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *local);
+/* Takes the port of sock->local and local_port without asking who else has it. -ENOBUFS. */
+int tn_port_hold(struct tn_stack *stack, struct tn_socket *sock);
+/* Moves a socket that holds a port to another local address. -ENOBUFS. */
+int tn_port_move(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *addr);
+/* Lets the port go; nothing if none is held. */
+void tn_port_release(struct tn_stack *stack, struct tn_socket *sock);
+/* Marks the socket as a listener (TN_SOCK_LISTENING). -EADDRINUSE if another one listens where it would. */
+int tn_port_listen(struct tn_stack *stack, struct tn_socket *sock);
+void tn_port_unlisten(struct tn_socket *sock);
+/* Sets or clears TN_SOCK_REUSEADDR. */
+void tn_port_share(struct tn_socket *sock, bool on);
+/* The socket takes (no longer takes) what is sent to its port and to no connection. */
+void tn_port_take(struct tn_socket *sock);
+void tn_port_untake(struct tn_socket *sock);
+/* The best taker for what is sent to the tuple's local end, received on interface `ifindex`. */
+struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tuple *tuple, uint16_t ifindex);
+
+/* ---- sockets.c ---- */
+
+/* The transport of (family, protocol): its slot, or NULL. */
+struct tn_slot *tn_transport_find(struct tn_stack *stack, uint8_t family, uint8_t protocol);
+/* A new socket without an owner; transport->open is not called. NULL at the limit (counted). */
+struct tn_socket *tn_socket_new(struct tn_stack *stack, struct tn_slot *transport, uint8_t family,
+                                uint8_t protocol);
+/* Frees the record if both sides have let go of it and nothing else holds it. */
+void tn_socket_release(struct tn_stack *stack, struct tn_socket *sock);
+/* Notes events for the user, who is told in tn_sockets_deliver_events(). */
+void tn_socket_raise(struct tn_stack *stack, struct tn_socket *sock, unsigned events);
+/* Puts the socket on the list of those with events, whether it has some or not. */
+void tn_socket_enqueue(struct tn_stack *stack, struct tn_socket *sock);
+/* Frees all packets of a queue. */
+void tn_queue_purge(struct tn_stack *stack, struct tn_packet_queue *queue);
+/* Frees `bytes` from the front of a queue of packets of one piece. */
+void tn_queue_consume(struct tn_stack *stack, struct tn_packet_queue *queue, size_t bytes);
+/* Takes a child off its listener's lists: it is TN_SOCK_PENDING no longer. */
+void tn_socket_unparent(struct tn_socket *child);
+/* What a packet really occupies, in bytes. */
+uint32_t tn_packet_memory(const struct tn_packet *packet);
+
+/* The transport's own `self` and operations; NULL when it has gone. */
+static inline struct tn_self *tn_socket_transport(const struct tn_stack *stack, const struct tn_socket *sock)
+{
+    if (sock->transport == TN_SLOT_NONE || (sock->flags & TN_SOCK_FREED))
+        return NULL;
+    return &stack->slots[sock->transport]->self;
+}
+
+/* ---- socket_user.c: what embed.c and socket_events.c need beyond the ABI ---- */
+
+/* A new socket, opened by its transport. `owner`: slot of a service, or TN_SLOT_NONE. -EPROTONOSUPPORT,
+ * -EPROTOTYPE, -ENFILE. `protocol` 0: the first transport of this type. */
+int tn_socket_create(struct tn_stack *stack, uint16_t owner, uint8_t family, uint8_t type, uint8_t protocol,
+                     struct tn_socket **sock);
+/* Binds without asking whether the address is this stack's. -EINVAL if it is bound, -EADDRINUSE. */
+int tn_socket_bind(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *addr, uint16_t port);
+int tn_socket_listen(struct tn_stack *stack, struct tn_socket *sock, int backlog);
+/* The oldest connection that waits at the listener, no longer its child; NULL if there is none. Its events,
+ * if it has any by now, are raised. */
+struct tn_socket *tn_socket_accept(struct tn_stack *stack, struct tn_socket *listener);
+/* Copies from the receive queue; `flags`: MSG_PEEK, MSG_TRUNC. `from`, if not NULL, gets a datagram's sender
+ * and ports (src, src_port). */
+struct tn_origin {
+    struct tn_addr addr;
+    uint16_t port;
+    bool truncated;
+};
+ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, void *bytes, size_t len, int flags,
+                       struct tn_origin *from);
+/* Sends one datagram of `len` bytes; `to` NULL: to the connected address. */
+ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len,
+                          const struct tn_origin *to);
+/* Dissolves a datagram socket's connection. */
+void tn_socket_disconnect(struct tn_stack *stack, struct tn_socket *sock);
+/* Closes: as core->socket_close, or, with `abort`, without lingering. */
+void tn_socket_end(struct tn_stack *stack, struct tn_socket *sock, bool abort);
+/* The pending error as a negative errno, which is thereby told and cleared; 0: none. */
+int tn_socket_take_error(struct tn_socket *sock);
+/* Whether a stream's send queue has enough room to say so. */
+bool tn_socket_writable(const struct tn_socket *sock);
+
+/* ---- socket_option.c ---- */
+
+/* Level SOL_SOCKET, the family's level and the transport's own. */
+int tn_socket_set_option(struct tn_stack *stack, struct tn_socket *sock, int level, int name,
+                         const void *value, socklen_t len);
+int tn_socket_get_option(struct tn_stack *stack, struct tn_socket *sock, int level, int name, void *value,
+                         socklen_t *len);
+
+#endif

@@ -1,0 +1,304 @@
+/* sockets.c: the life of sockets, and how packets find them.
+ *
+ * A record has two holders: the user, until TN_SOCK_CLOSED, and the transport, until TN_SOCK_FREED. Whoever
+ * lets go last frees it. While a socket is on the list of those with events (TN_SOCK_QUEUED), which it also
+ * is while its user's callbacks run, the record stays, so a callback may close any socket, its own included.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "dispatch.h"
+#include "socket_table.h"
+
+int tn_sockets_init(struct tn_stack *stack)
+{
+    struct tn_sockets *sockets = calloc(1, sizeof(*sockets));
+    if (!sockets)
+        return -ENOMEM;
+    sockets->limit = stack->plan->limits.sockets;
+    sockets->next_ephemeral = (uint32_t)tn_rng_next(&stack->rng);
+    sockets->fds = calloc(sockets->limit, sizeof(*sockets->fds)); /* touched only as descriptors are opened */
+    int error = sockets->fds ? tn_htab_init(&sockets->connections) : -ENOMEM;
+    if (error == 0) {
+        error = tn_ports_init(sockets, sockets->limit);
+        if (error < 0)
+            tn_htab_destroy(&sockets->connections);
+    }
+    if (error < 0) {
+        free(sockets->fds);
+        free(sockets);
+        return error;
+    }
+    stack->sockets = sockets;
+    return 0;
+}
+
+void tn_sockets_destroy(struct tn_stack *stack)
+{
+    struct tn_sockets *sockets = stack->sockets;
+    if (!sockets)
+        return;
+    for (struct tn_socket_slab *s = sockets->slabs, *next; s; s = next) {
+        next = s->next;
+        for (void *record = NULL; (record = tn_slab_next(&s->slab, record));) {
+            struct tn_socket *sock = record;
+            tn_queue_purge(stack, &sock->rx);
+            tn_queue_purge(stack, &sock->tx);
+        }
+        tn_slab_destroy(&s->slab);
+        free(s);
+    }
+    tn_ports_destroy(sockets);
+    tn_htab_destroy(&sockets->connections);
+    free(sockets->fds);
+    free(sockets);
+    stack->sockets = NULL;
+}
+
+/* ---- Queues
+ * --------------------------------------------------------------------------------------------------- */
+
+void tn_queue_purge(struct tn_stack *stack, struct tn_packet_queue *queue)
+{
+    struct tn_packet *packet;
+    while ((packet = tn_queue_take(queue)))
+        tn_packet_free(&stack->pool, packet);
+}
+
+void tn_queue_consume(struct tn_stack *stack, struct tn_packet_queue *queue, size_t bytes)
+{
+    while (bytes > 0 && queue->head) {
+        struct tn_packet *head = queue->head;
+        if (head->len > bytes) {
+            tn_packet_pull(head, bytes);
+            queue->bytes -= (uint32_t)bytes;
+            return;
+        }
+        bytes -= head->len;
+        tn_packet_free(&stack->pool, tn_queue_take(queue));
+    }
+}
+
+uint32_t tn_packet_memory(const struct tn_packet *packet)
+{
+    uint32_t memory = 0;
+    for (; packet; packet = packet->more)
+        memory += (uint32_t)sizeof(*packet) + (uint32_t)sizeof(struct tn_buffer) + packet->buffer->size;
+    return memory;
+}
+
+/* ---- Birth
+ * ---------------------------------------------------------------------------------------------------- */
+
+struct tn_slot *tn_transport_find(struct tn_stack *stack, uint8_t family, uint8_t protocol)
+{
+    const struct tn_dispatch_entry *entry = tn_dispatch_find(stack, TN_TABLE_IPPROTO, family, protocol);
+    return entry && entry->slot && entry->slot->self.plugin->transport ? entry->slot : NULL;
+}
+
+/* The slab of a transport, made when its first socket is. */
+static struct tn_socket_slab *slab_of(struct tn_sockets *sockets, struct tn_slot *transport)
+{
+    for (struct tn_socket_slab *s = sockets->slabs; s; s = s->next)
+        if (s->transport == transport->self.slot)
+            return s;
+    struct tn_socket_slab *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    size_t size = sizeof(struct tn_socket) + transport->self.plugin->transport->socket_size;
+    if (tn_slab_init(&s->slab, transport->name, size, sockets->limit) < 0) {
+        free(s);
+        return NULL;
+    }
+    s->transport = transport->self.slot;
+    s->next = sockets->slabs;
+    sockets->slabs = s;
+    return s;
+}
+
+struct tn_socket *tn_socket_new(struct tn_stack *stack, struct tn_slot *transport, uint8_t family,
+                                uint8_t protocol)
+{
+    struct tn_sockets *sockets = stack->sockets;
+    struct tn_socket_slab *slab = slab_of(sockets, transport);
+    struct tn_socket *sock = slab && sockets->count < sockets->limit ? tn_slab_alloc(&slab->slab) : NULL;
+    if (!sock) {
+        tn_core_self(stack)->counters[TN_CORE_SOCKET_LIMIT]++;
+        return NULL;
+    }
+    sockets->count++;
+    sock->slab = slab;
+    sock->family = family;
+    sock->protocol = protocol;
+    sock->type = transport->self.plugin->transport->type;
+    sock->transport = transport->self.slot;
+    sock->owner = TN_SLOT_NONE;
+    sock->fd = -1;
+    sock->id = ++sockets->last_id;
+    sock->rcvbuf = TN_SOCKET_QUEUE_DEFAULT;
+    sock->sndbuf = TN_SOCKET_QUEUE_DEFAULT;
+    return sock;
+}
+
+/* ---- Death
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void slab_put(struct tn_sockets *sockets, struct tn_socket_slab *slab)
+{
+    if (slab->transport != TN_SLOT_NONE || slab->slab.used > 0 || sockets->walkers > 0)
+        return;
+    struct tn_socket_slab **link = &sockets->slabs;
+    while (*link != slab)
+        link = &(*link)->next;
+    *link = slab->next;
+    tn_slab_destroy(&slab->slab);
+    free(slab);
+}
+
+void tn_socket_unparent(struct tn_socket *child)
+{
+    struct tn_socket *listener = child->parent;
+    if (!listener)
+        return;
+    *child->link = child->next;
+    if (child->next)
+        child->next->link = child->link;
+    if (listener->accept_end == &child->next)
+        listener->accept_end = child->link;
+    listener->children--;
+    child->next = NULL;
+    child->link = NULL;
+    child->parent = NULL;
+    child->flags &= ~TN_SOCK_PENDING;
+}
+
+void tn_socket_release(struct tn_stack *stack, struct tn_socket *sock)
+{
+    const uint32_t both = TN_SOCK_CLOSED | TN_SOCK_FREED;
+    if ((sock->flags & both) != both || (sock->flags & TN_SOCK_QUEUED))
+        return;
+    struct tn_socket_slab *slab = sock->slab;
+    tn_queue_purge(stack, &sock->rx);
+    stack->sockets->count--;
+    tn_slab_free(&slab->slab, sock);
+    slab_put(stack->sockets, slab);
+}
+
+void tn_core_socket_free(struct tn_self *self, struct tn_socket *sock)
+{
+    struct tn_stack *stack = self->stack;
+    if (sock->flags & TN_SOCK_FREED)
+        return;
+    tn_tuple_remove(stack, sock);
+    tn_port_release(stack, sock);
+    tn_queue_purge(stack, &sock->tx);
+    sock->flags |= TN_SOCK_FREED;
+    if (sock->flags & TN_SOCK_PENDING) { /* no user has seen it */
+        tn_socket_unparent(sock);
+        sock->flags |= TN_SOCK_CLOSED;
+    }
+    tn_socket_release(stack, sock);
+}
+
+/* ---- Events
+ * --------------------------------------------------------------------------------------------------- */
+
+void tn_socket_enqueue(struct tn_stack *stack, struct tn_socket *sock)
+{
+    struct tn_sockets *sockets = stack->sockets;
+    if (sock->flags & TN_SOCK_QUEUED)
+        return;
+    sock->flags |= TN_SOCK_QUEUED;
+    sock->event_next = NULL;
+    if (sockets->event_tail)
+        sockets->event_tail->event_next = sock;
+    else
+        sockets->event_head = sock;
+    sockets->event_tail = sock;
+    sockets->event_count++;
+}
+
+void tn_socket_raise(struct tn_stack *stack, struct tn_socket *sock, unsigned events)
+{
+    if (sock->flags & (TN_SOCK_CLOSED | TN_SOCK_PENDING))
+        return; /* nobody to tell; what a child has is looked up when it is accepted */
+    sock->events |= (uint8_t)events;
+    tn_socket_enqueue(stack, sock);
+}
+
+/* ---- Look-up
+ * -------------------------------------------------------------------------------------------------- */
+
+struct tn_socket *tn_core_socket_lookup(struct tn_self *self, const struct tn_packet *packet)
+{
+    const struct tn_tuple tuple = {
+        .local = packet->dst,
+        .remote = packet->src,
+        .local_port = packet->dst_port,
+        .remote_port = packet->src_port,
+        .vrf = packet->vrf,
+        .transport = self->slot,
+        .family = packet->family,
+    };
+    struct tn_socket *sock = tn_tuple_find(self->stack, &tuple);
+    return sock ? sock : tn_port_taker(self->stack, &tuple, packet->ifindex);
+}
+
+struct tn_socket *tn_core_socket_lookup_tuple(struct tn_self *self, uint8_t family, uint16_t vrf,
+                                              const struct tn_addr *local, uint16_t local_port,
+                                              const struct tn_addr *remote, uint16_t remote_port)
+{
+    const struct tn_tuple tuple = {
+        .local = *local,
+        .remote = *remote,
+        .local_port = local_port,
+        .remote_port = remote_port,
+        .vrf = vrf,
+        .transport = self->slot,
+        .family = family,
+    };
+    return tn_tuple_find(self->stack, &tuple);
+}
+
+/* ---- All of them
+ * ---------------------------------------------------------------------------------------------- */
+
+void tn_core_socket_each(struct tn_self *self,
+                         void (*each)(struct tn_self *self, struct tn_socket *sock, void *arg), void *arg)
+{
+    struct tn_socket_slab *s = self->stack->sockets->slabs;
+    while (s && s->transport != self->slot)
+        s = s->next;
+    if (!s)
+        return;
+    for (void *record = NULL; (record = tn_slab_next(&s->slab, record));) {
+        struct tn_socket *sock = record;
+        if (!(sock->flags & TN_SOCK_FREED))
+            each(self, sock, arg);
+    }
+}
+
+void tn_sockets_each(struct tn_stack *stack, void (*each)(void *context, struct tn_socket *sock),
+                     void *context)
+{
+    struct tn_sockets *sockets = stack->sockets;
+    const uint32_t both = TN_SOCK_CLOSED | TN_SOCK_FREED;
+    sockets->walkers++;
+    for (struct tn_socket_slab *s = sockets->slabs; s; s = s->next) {
+        for (void *record = NULL; (record = tn_slab_next(&s->slab, record));) {
+            struct tn_socket *sock = record;
+            if ((sock->flags & both) != both)
+                each(context, sock);
+        }
+    }
+    sockets->walkers--;
+    for (struct tn_socket_slab *s = sockets->slabs, *next; s; s = next) {
+        next = s->next;
+        slab_put(sockets, s);
+    }
+}
+
+size_t tn_sockets_count(const struct tn_stack *stack)
+{
+    return stack->sockets->count;
+}
