@@ -1,0 +1,133 @@
+/* ipv4.h (private): what the parts of the ipv4 plugin share. */
+#ifndef IPV4_H
+#define IPV4_H
+
+#include "tenon/plugin.h"
+#include "tenon/proto/ipv4.h"
+
+#define IPV4_COUNTERS(X)                                                                        \
+    X(PACKETS_IN, "packets-in", "Packets received, fragments counted one by one")               \
+    X(DELIVERED, "delivered", "Datagrams handed to a transport")                                \
+    X(PACKETS_OUT, "packets-out", "Packets sent, fragments counted one by one")                 \
+    X(BROADCASTS_IN, "broadcasts-in", "Packets received that were sent to a broadcast address") \
+    X(MULTICASTS_IN, "multicasts-in", "Packets received that were sent to a multicast group")   \
+    X(OPTIONS_IN, "options-in", "Packets received with options")                                \
+    X(FRAGMENTS_IN, "fragments-in", "Fragments received")                                       \
+    X(FRAGMENT_DUPLICATES, "fragment-duplicates", "Fragments that had been received before")    \
+    X(REASSEMBLED, "reassembled", "Datagrams put together from fragments")                      \
+    X(FRAGMENTED, "fragmented", "Datagrams sent in fragments")                                  \
+    X(FRAGMENTS_OUT, "fragments-out", "Fragments sent")
+
+#define IPV4_DROPS(X)                                                                                        \
+    X(TRUNCATED, "truncated", "Shorter than an IPv4 header")                                                 \
+    X(BAD_VERSION, "bad-version", "The version is not 4")                                                    \
+    X(BAD_HEADER_LENGTH, "bad-header-length", "The header length is below 20 or beyond the packet")          \
+    X(BAD_LENGTH, "bad-length", "The total length is below the header's or beyond the packet")               \
+    X(BAD_CHECKSUM, "bad-checksum", "The header checksum is wrong")                                          \
+    X(BAD_SOURCE, "bad-source", "The source is not the address of a host")                                   \
+    X(OWN_SOURCE, "own-source", "The source is an address of this stack, but it came from outside")          \
+    X(BAD_DESTINATION, "bad-destination", "The destination is reserved, or a loopback address from outside") \
+    X(NOT_FOR_US, "not-for-us", "The destination is not this stack (which does not forward)")                \
+    X(NOT_JOINED, "not-joined", "The destination is a multicast group that nobody here has joined")          \
+    X(LINK_BROADCAST, "link-broadcast", "A unicast destination in a broadcast frame")                        \
+    X(SOURCE_ROUTE, "source-route", "Carries a source route, which is refused")                              \
+    X(BAD_OPTION, "bad-option", "An option's length is wrong")                                               \
+    X(NO_PROTOCOL, "no-protocol", "No plugin takes this protocol")                                           \
+    X(FRAGMENT_LENGTH, "fragment-length", "A fragment is empty, or not the last and no multiple of 8 bytes") \
+    X(FRAGMENT_TOO_LONG, "fragment-too-long", "The datagram would be longer than 65535 bytes")               \
+    X(FRAGMENT_OVERLAP, "fragment-overlap", "Fragments of a datagram contradict each other")                 \
+    X(FRAGMENT_ECN, "fragment-ecn", "Fragments say both: congestion met, and not ECN-capable")               \
+    X(REASSEMBLY_TIMEOUT, "reassembly-timeout", "The missing fragments did not come in time")                \
+    X(REASSEMBLY_LIMIT, "reassembly-limit", "Too many incomplete datagrams, or too many bytes in them")      \
+    X(REASSEMBLY_SOURCE_LIMIT, "reassembly-source-limit", "Too many incomplete datagrams of one source")     \
+    X(TOO_LONG, "too-long", "Longer than an IPv4 packet can be")                                             \
+    X(TOO_BIG, "too-big", "Longer than the path's MTU, and not to be fragmented")                            \
+    X(NO_MEMORY, "no-memory", "The packet pool was exhausted")
+
+#define IPV4_COUNTER_ID(id, name, help) IPV4_##id,
+#define IPV4_DROP_ID(id, name, help)    IPV4_DROP_##id,
+enum {
+    IPV4_COUNTERS(IPV4_COUNTER_ID) IPV4_COUNTER_COUNT
+};
+enum {
+    IPV4_DROPS(IPV4_DROP_ID) IPV4_DROP_COUNT,
+    IPV4_OK = -1 /* no reason to drop */
+};
+
+/* Index into the plugin's timers. */
+enum {
+    IPV4_TIMER_REASSEMBLY,
+    IPV4_TIMER_COUNT,
+};
+
+struct ipv4_options {
+    int64_t ttl;
+    tn_time reassembly_timeout;
+    int64_t reassembly_memory;
+    int64_t reassembly_datagrams;
+    int64_t reassembly_per_source;
+};
+
+#define IPV4_IDS                2048
+#define IPV4_REASSEMBLY_MAX     4096 /* of option reassembly-datagrams */
+#define IPV4_REASSEMBLY_BUCKETS 512
+#define IPV4_REASSEMBLY_SOURCES 256
+
+struct ipv4_datagram;
+
+/* Incomplete datagrams (reassembly.c). */
+struct ipv4_reassembly {
+    struct tn_slab *slab;
+    struct ipv4_datagram *buckets[IPV4_REASSEMBLY_BUCKETS];
+    struct ipv4_datagram *oldest, *newest;
+    uint32_t count;
+    uint64_t bytes;
+    uint16_t of_source[IPV4_REASSEMBLY_SOURCES]; /* datagrams, by a hash of the source */
+};
+
+struct ipv4_state {
+    uint16_t ids[IPV4_IDS]; /* next identification, by a keyed hash of source, destination and protocol */
+    struct ipv4_reassembly reassembly;
+};
+
+static inline struct ipv4_state *ipv4_state(struct tn_self *self)
+{
+    return self->state;
+}
+
+static inline const struct ipv4_options *ipv4_options(const struct tn_self *self)
+{
+    return self->options;
+}
+
+/* ipv4.c. What kind of address it is in general (RFC 1122 §3.2.1.3, RFC 6890). */
+enum tn_addr_class ipv4_classify(struct tn_self *self, const struct tn_addr *addr);
+/* Sets the header's checksum; `len` is its length with options. */
+void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len);
+
+/* input.c */
+void ipv4_input(struct tn_self *self, struct tn_packet *packet);
+/* A whole datagram, header first, that passed all checks: to its transport. Consumes it. */
+void ipv4_deliver(struct tn_self *self, struct tn_packet *packet);
+
+/* output.c */
+int ipv4_output(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);
+/* Puts the header before the packet; `fragment` is that field of it. Its first piece is writable and has the
+ * room. */
+void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, uint16_t id, uint16_t fragment);
+/* Bytes of the header that ipv4_push_header will put. */
+size_t ipv4_header_len_out(const struct tn_packet *packet);
+/* An identification that the same source, destination and protocol have not used lately (RFC 6864 §4.3). */
+uint16_t ipv4_next_id(struct tn_self *self, const struct tn_packet *packet);
+
+/* fragment.c. Sends the datagram in fragments. Consumes it. */
+int ipv4_output_fragments(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);
+
+/* reassembly.c. Takes a fragment, header first. Returns the whole datagram when it completes one (header
+ * first, its header saying so), else NULL. Consumes the fragment. */
+struct tn_packet *ipv4_reassemble(struct tn_self *self, struct tn_packet *packet);
+void ipv4_reassembly_timer(struct tn_self *self, struct tn_timer *timer);
+int ipv4_reassembly_start(struct tn_self *self);
+void ipv4_reassembly_stop(struct tn_self *self);
+
+#endif
