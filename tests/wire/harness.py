@@ -101,7 +101,7 @@ def remove_tap(name=TAP):
 
 
 def tap_exists(name=TAP):
-    return pathlib.Path(f"/sys/class/net/{name}").exists() or run("ip", "link", "show", name, check=False).returncode == 0
+    return run("ip", "link", "show", name, check=False).returncode == 0
 
 
 def neighbour(address=STACK):

@@ -1,0 +1,341 @@
+"""The TAP driver: every way to come by a device, what it says when it cannot have one, and what it does when the device goes down,
+goes away or misbehaves."""
+
+import fcntl
+import os
+import re
+import resource
+import stat
+import struct
+import subprocess
+import time
+import unittest
+
+import harness
+import isolate
+from harness import KERNEL, MAC, STACK, TAP, run
+
+IFF_TUN, IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 1, 2, 0x100, 0x1000, 0x4000
+TUNSETIFF = 0x400454CA
+
+SMALL = """\
+stack:
+  name: wire
+  control: {{control}}
+interfaces:
+  tap7:
+    driver: tap
+    mac: "{mac}"
+    addresses: [10.0.7.7/24]{more}
+protocols:
+  ether: {{{{}}}}
+  arp: {{{{}}}}
+  ipv4: {{{{}}}}
+  icmp: {{{{}}}}
+"""
+
+
+def config(*settings, mac=MAC):
+    """A small stack whose tap7 has these further settings ("mtu: 1400")."""
+    return SMALL.format(mac=mac, more="".join("\n    " + s for s in settings))
+
+
+def open_tun(name=None, flags=IFF_TAP | IFF_NO_PI):
+    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    if name is not None:
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+    return fd
+
+
+def device(name=TAP):
+    """What `ip link` says of it, in one line."""
+    return run("ip", "-details", "-oneline", "link", "show", name).stdout
+
+
+def ping(*arguments, address=STACK, check=True):
+    return run("ping", "-n", "-c", "1", "-W", "2", *arguments, address, check=check).returncode == 0
+
+
+class TapStack(harness.Stack):
+    """A stack that may inherit descriptors."""
+
+    def __init__(self, yaml, inherit=(), **kwargs):
+        self.inherit = inherit
+        for fd in inherit:
+            os.set_inheritable(fd, True)
+        super().__init__(yaml, **kwargs)
+
+    def start(self):
+        self.process = subprocess.Popen(self.command_line(), env=self.environment, stdin=subprocess.DEVNULL, close_fds=True,
+                                        pass_fds=self.inherit, stdout=self.log.open("a"), stderr=subprocess.STDOUT)
+        harness.wait_until(self.answers, 20, "the stack answers on its control socket")
+
+    def command_line(self):
+        return [str(harness.TENON), "run", str(self.yaml)]
+
+    def refused(self):
+        """Starts it, expects that it ends by itself, and returns what it said."""
+        done = subprocess.run(self.command_line(), env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=30, pass_fds=self.inherit)
+        said = done.stdout + done.stderr
+        assert done.returncode not in (0, -6, -11), f"status {done.returncode}: {said}"
+        return said
+
+
+class UserStack(TapStack):
+    """Run by an ordinary user, for whom anybody may open /dev/net/tun, as in Debian."""
+
+    UID = 65534
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, user=self.UID, **kwargs)
+
+    def command_line(self):
+        as_user = f"setpriv --reuid={self.UID} --regid={self.UID} --clear-groups --inh-caps=-all -- \"$@\""
+        if os.stat("/dev/net/tun").st_mode & 0o006 == 0o006:
+            return ["sh", "-c", f"exec {as_user}", "sh", *super().command_line()]
+        node = isolate.scratch_directory("node") / "tun"
+        os.mknod(node, stat.S_IFCHR | 0o666, os.makedev(10, 200))
+        os.chmod(node, 0o666)
+        return ["unshare", "-m", "sh", "-c", f"mount --bind {node} /dev/net/tun && exec {as_user}", "sh", *super().command_line()]
+
+
+class TapCase(unittest.TestCase):
+    def setUp(self):
+        self.addCleanup(harness.remove_tap)
+
+    def start(self, yaml, kind=TapStack, **kwargs):
+        stack = kind(yaml, **kwargs)
+        self.addCleanup(stack.stop)
+        return stack
+
+    def refuses(self, yaml, *expected, kind=TapStack, **kwargs):
+        said = kind(yaml, start=False, **kwargs).refused()
+        for text in expected:
+            self.assertIn(text, said)
+        self.assertIn("tap7", said)
+
+    def open_tun(self, *arguments):
+        fd = open_tun(*arguments)
+        self.addCleanup(self.close, fd)
+        return fd
+
+    @staticmethod
+    def close(fd):
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
+
+class ByName(TapCase):
+    def test_device_is_made_brought_up_and_gone_in_the_end(self):
+        stack = self.start(config())
+        self.assertIn("UP", device())
+        run("ip", "addr", "add", KERNEL + "/24", "dev", TAP)
+        self.assertTrue(ping())
+        self.assertEqual(stack.stop(), 0)
+        self.assertFalse(harness.tap_exists())
+
+    def test_kernel_keeps_an_address_of_its_own(self):
+        self.start(config())
+        self.assertNotIn(MAC, device())
+
+    def test_mtu_of_the_interface_is_given_to_a_device_that_is_made(self):
+        stack = self.start(config("mtu: 1400"))
+        self.assertIn("mtu 1400", device())
+        self.assertEqual(stack.rows("interfaces")[0]["mtu"], 1400)
+
+    def test_largest_mtu(self):
+        stack = self.start(config("mtu: 65521"))
+        run("ip", "addr", "add", KERNEL + "/24", "dev", TAP)
+        self.assertEqual(stack.rows("interfaces")[0]["mtu"], 65521)
+        self.assertTrue(ping("-s", "60000", "-M", "do"))
+
+    def test_impossible_mtu_is_refused(self):
+        self.refuses(config("mtu: 65530"), "cannot give the TAP device tap7 the MTU 65530: ")
+        self.assertFalse(harness.tap_exists())
+
+    def test_prepared_device_keeps_its_state_and_gives_its_mtu(self):
+        harness.make_tap()
+        run("ip", "link", "set", TAP, "mtu", "1300")
+        before = re.sub(r"<.*?>|state \w+|qdisc.*?group|queuelen.*|mode.*?group", "", device())
+        stack = self.start(config())
+        self.assertEqual(stack.rows("interfaces")[0]["mtu"], 1300)
+        self.assertTrue(ping())
+        self.assertEqual(stack.stop(), 0)
+        self.assertTrue(harness.tap_exists())
+        self.assertIn("mtu 1300", device())
+        self.assertIn(re.search(r"link/ether (\S+)", before)[1], device())
+
+    def test_another_device_than_the_interfaces_name(self):
+        harness.make_tap("other0")
+        self.addCleanup(harness.remove_tap, "other0")
+        self.start(config("device: other0"))
+        self.assertTrue(ping())
+        self.assertFalse(harness.tap_exists("tap7"))
+
+    def test_device_of_several_queues(self):
+        run("ip", "tuntap", "add", "dev", TAP, "mode", "tap", "multi_queue")
+        harness.configure_tap()
+        self.start(config())
+        self.assertTrue(ping())
+
+    def test_device_left_with_offloads(self):
+        """Its last user left it with virtio-net headers and offloads."""
+        harness.make_tap()
+        fd = open_tun(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+        fcntl.ioctl(fd, 0x400454D0, 0x07)  # TUNSETOFFLOAD: checksums, TSO4, TSO6
+        os.close(fd)
+        self.start(config())
+        self.assertTrue(ping("-s", "1000"))
+
+    def test_down_device_is_left_down_with_a_hint(self):
+        harness.make_tap()
+        run("ip", "link", "set", TAP, "down")
+        stack = self.start(config())
+        self.assertNotIn(",UP", device())
+        self.assertIn("is down; bring it up with: ip link set dev tap7 up", stack.log.read_text())
+        run("ip", "link", "set", TAP, "up")
+        self.assertTrue(ping())
+
+    def test_busy_device(self):
+        self.open_tun(TAP)
+        self.refuses(config(), "cannot open the TAP device tap7: Device or resource busy. Another program uses it")
+
+    def test_tun_device(self):
+        run("ip", "tuntap", "add", "dev", TAP, "mode", "tun")
+        self.refuses(config(), "tap7 is a TUN device, not a TAP device")
+
+    def test_device_of_another_kind(self):
+        self.refuses(config("device: lo"), "lo exists and is not a TAP device")
+
+    def test_long_name(self):
+        self.refuses(config("device: a-name-of-over-15"), "'a-name-of-over-15' is longer than 15 characters")
+
+    def test_impossible_name(self):
+        self.refuses(config("device: a/b"), "'a/b' is not a name that a device can have")
+
+    def test_kernels_own_link_address(self):
+        harness.make_tap()
+        kernel = re.search(r"link/ether (\S+)", device())[1]
+        self.refuses(config(mac=kernel), f"the kernel has the link address {kernel} on tap7 already")
+
+
+@unittest.skipIf(os.getuid() != 0 or not os.access("/proc/1/root", os.R_OK), "needs a second user")
+class AsOrdinaryUser(TapCase):
+    def test_prepared_device(self):
+        harness.make_tap(user=UserStack.UID)
+        self.start(config(), UserStack)
+        self.assertTrue(ping())
+
+    def test_no_device(self):
+        self.refuses(config(), "cannot open the TAP device tap7: Operation not permitted. Run as root, or make the device first "
+                     "with: ip tuntap add dev tap7 mode tap user $USER", kind=UserStack)
+
+    def test_device_of_another_user(self):
+        harness.make_tap(user=UserStack.UID - 1)
+        self.refuses(config(), "It was made for another user", kind=UserStack)
+
+    def test_inherited_descriptor_needs_no_right(self):
+        fd = self.open_tun(TAP)
+        harness.configure_tap()
+        self.start(config(f"fd: {fd}"), UserStack, inherit=(fd,))
+        self.assertTrue(ping())
+
+
+class ByDescriptor(TapCase):
+    def test_attached_descriptor(self):
+        fd = self.open_tun(TAP)
+        harness.configure_tap()
+        run("ip", "link", "set", TAP, "mtu", "1200")
+        stack = self.start(config(f"fd: {fd}"), inherit=(fd,))
+        os.close(fd)
+        self.assertEqual(stack.rows("interfaces")[0]["mtu"], 1200)
+        self.assertTrue(ping())
+        self.assertEqual(stack.stop(), 0)
+        self.assertFalse(harness.tap_exists())
+
+    def test_device_in_another_network_namespace(self):
+        fd = self.open_tun(TAP)
+        harness.configure_tap()
+
+        class Elsewhere(TapStack):
+            def command_line(self):
+                return ["unshare", "-n", *super().command_line()]
+
+        stack = self.start(config(f"fd: {fd}"), Elsewhere, inherit=(fd,))
+        self.assertEqual(stack.rows("interfaces")[0]["mtu"], 1500)
+        self.assertTrue(ping())
+
+    def test_closed_descriptor(self):
+        self.refuses(config("fd: 777"), "descriptor 777 is not open")
+
+    def test_descriptor_of_a_file(self):
+        fd = os.open("/dev/null", os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        self.refuses(config(f"fd: {fd}"), f"descriptor {fd} is not that of a TAP device", inherit=(fd,))
+
+    def test_unattached_descriptor(self):
+        fd = self.open_tun()
+        self.refuses(config(f"fd: {fd}"), f"descriptor {fd} is not attached to a device yet", inherit=(fd,))
+
+    def test_tun_descriptor(self):
+        fd = self.open_tun(TAP, IFF_TUN | IFF_NO_PI)
+        self.refuses(config(f"fd: {fd}"), f"descriptor {fd} belongs to the TUN device tap7", inherit=(fd,))
+
+    def test_descriptor_with_packet_information(self):
+        fd = self.open_tun(TAP, IFF_TAP)
+        self.refuses(config(f"fd: {fd}"), "attached without IFF_NO_PI", inherit=(fd,))
+
+    def test_descriptor_with_virtio_net_headers(self):
+        fd = self.open_tun(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+        self.refuses(config(f"fd: {fd}"), "attached with IFF_VNET_HDR", inherit=(fd,))
+
+    def test_descriptor_of_another_device(self):
+        fd = self.open_tun(TAP)
+        self.refuses(config(f"fd: {fd}", "device: tap8"), f"descriptor {fd} belongs to the device tap7, but the option device says "
+                     "tap8", inherit=(fd,))
+
+
+class Trouble(TapCase):
+    def setUp(self):
+        super().setUp()
+        harness.make_tap()
+        self.stack = self.start(config())
+        self.assertTrue(ping())
+
+    def test_device_that_goes_down_and_up_again(self):
+        run("ip", "link", "set", TAP, "down")
+        self.stack.command("ping", "--count", "1", KERNEL, check=False)
+        self.assertGreater(self.stack.drops().get(("tap", "device-down"), 0), 0)
+        self.assertIn("the TAP device tap7 is down", self.stack.log.read_text())
+        run("ip", "link", "set", TAP, "up")
+        self.assertTrue(ping())
+        self.assertIn("the TAP device tap7 is up again", self.stack.log.read_text())
+
+    def test_device_that_is_deleted(self):
+        run("ip", "link", "del", TAP)
+        harness.wait_until(lambda: "the TAP device tap7 has gone" in self.stack.log.read_text())
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        time.sleep(2)
+        self.assertEqual(self.stack.rows("interfaces")[0]["name"], TAP)  # still answers
+        self.stack.command("ping", "--count", "1", KERNEL, check=False)
+        self.assertGreater(self.stack.drops().get(("tap", "device-gone"), 0), 0)
+        self.assertEqual(self.stack.stop(), 0)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.assertLess(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1.5, "it used the processor all the time")
+
+    def test_frames_over_the_mtu_are_counted(self):
+        run("ip", "link", "set", TAP, "mtu", "9000")
+        self.assertFalse(ping("-s", "4000", "-M", "do", check=False))
+        self.assertEqual(self.stack.drops()[("tap", "too-long")], 1)
+        self.assertTrue(ping("-s", "1472", "-M", "do"))
+
+    def test_frames_of_many_sizes_come_back_whole(self):
+        for size in (0, 1, 17, 18, 19, 100, 1471, 1472):
+            self.assertTrue(ping("-s", str(size), "-M", "do"))
+
+
+if __name__ == "__main__":
+    harness.main()
