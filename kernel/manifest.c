@@ -1,8 +1,10 @@
-/* Reading NAME.ini. inih splits the lines; this file is strict about them. inih reports a section only with its first key,
- * gives its handler no line numbers and joins indented lines to the value above; so the reader that feeds it counts the
- * lines, sees the section headers itself, and refuses what inih would change silently (long lines, indented lines).
+/* Reading NAME.ini. inih splits the lines; this file is strict about them. inih reports a section only with
+ * its first key, gives its handler no line numbers and joins indented lines to the value above; so the reader
+ * that feeds it counts the lines, sees the section headers itself, and refuses what inih would change
+ * silently (long lines, indented lines).
  *
- * The lines become drafts, which are checked when all have been read, because `type` may stand below `default`. */
+ * The lines become drafts, which are checked when all have been read, because `type` may stand below
+ * `default`. */
 #include "manifest.h"
 
 #include <errno.h>
@@ -39,15 +41,17 @@ static int begin_option(struct tn_manifest_reader *r, const char *name)
     struct tn_manifest *m = r->manifest;
     char quoted[TN_QUOTE_MAX];
     if (!tn_plugin_name_valid(name))
-        return tn_manifest_fail(r, r->line, "found %s as the name of an option, expected a-z, 0-9 and -, at most %d",
+        return tn_manifest_fail(r, r->line,
+                                "found %s as the name of an option, expected a-z, 0-9 and -, at most %d",
                                 tn_quote(quoted, name), TN_PLUGIN_NAME_MAX);
     if (m->option_count == TN_MANIFEST_OPTIONS_MAX)
-        return tn_manifest_fail(r, r->line, "found another option, expected at most %d", TN_MANIFEST_OPTIONS_MAX);
+        return tn_manifest_fail(r, r->line, "found another option, expected at most %d",
+                                TN_MANIFEST_OPTIONS_MAX);
     for (size_t i = 0; i < m->option_count; i++)
         if (!strcmp(m->options[i].name, name))
             return tn_manifest_fail(r, r->line,
-                                    "found [option %s] a second time, expected it once (first at line %u)", name,
-                                    r->drafts[i].line);
+                                    "found [option %s] a second time, expected it once (first at line %u)",
+                                    name, r->drafts[i].line);
     m->options[m->option_count].name = strdup(name);
     if (!m->options[m->option_count].name)
         return tn_manifest_fail_memory(r);
@@ -101,7 +105,8 @@ static int check_line(struct tn_manifest_reader *r, const char *line, size_t len
         return tn_manifest_fail(r, r->line, "found bytes that are not UTF-8, expected text");
     size_t blanks = strspn(line, " \t");
     if (blanks > 0 && blanks < len && !strchr(";#", line[blanks]))
-        return tn_manifest_fail(r, r->line, "found an indented line, expected 'key = value' at its beginning");
+        return tn_manifest_fail(r, r->line,
+                                "found an indented line, expected 'key = value' at its beginning");
     return 0;
 }
 
@@ -111,7 +116,8 @@ static int read_header(struct tn_manifest_reader *r, const char *line)
     const char *rest = end ? end + 1 + strspn(end + 1, " \t") : "";
     char name[256];
     if (!end || (*rest && *rest != ';') || (size_t)(end - line) > sizeof(name))
-        return tn_manifest_fail(r, r->line, "found a broken section header, expected [plugin] or [option NAME]");
+        return tn_manifest_fail(r, r->line,
+                                "found a broken section header, expected [plugin] or [option NAME]");
     size_t len = (size_t)(end - line - 1);
     memcpy(name, line + 1, len);
     name[len] = '\0';
@@ -159,7 +165,8 @@ static int fail_key(struct tn_manifest_reader *r, const struct key *keys, size_t
         tn_suggest_offer(&suggestion, keys[i].name);
     }
     tn_suggest_text(&suggestion, &expected);
-    return tn_manifest_fail(r, r->line, "found the unknown key %s, expected %s", tn_quote(quoted, name), words);
+    return tn_manifest_fail(r, r->line, "found the unknown key %s, expected %s", tn_quote(quoted, name),
+                            words);
 }
 
 static int set_key(struct tn_manifest_reader *r, const struct key *keys, size_t count, const char *name,
@@ -169,7 +176,8 @@ static int set_key(struct tn_manifest_reader *r, const struct key *keys, size_t 
         if (strcmp(keys[i].name, name) != 0)
             continue;
         if (keys[i].draft->text)
-            return tn_manifest_fail(r, r->line, "found '%s' a second time, expected it once (first at line %u)", name,
+            return tn_manifest_fail(r, r->line,
+                                    "found '%s' a second time, expected it once (first at line %u)", name,
                                     keys[i].draft->line);
         keys[i].draft->text = strdup(value);
         keys[i].draft->line = r->line;
@@ -181,9 +189,9 @@ static int set_key(struct tn_manifest_reader *r, const struct key *keys, size_t 
 static int set_plugin_key(struct tn_manifest_reader *r, const char *name, const char *value)
 {
     const struct key keys[] = {
-        {"name", &r->plugin_name}, {"kind", &r->kind},         {"abi", &r->abi},
-        {"version", &r->version},  {"summary", &r->summary},   {"schema", &r->schema},
-        {"provides", &r->provides}, {"needs", &r->needs},      {"listens", &r->listens},
+        {"name", &r->plugin_name},  {"kind", &r->kind},       {"abi", &r->abi},
+        {"version", &r->version},   {"summary", &r->summary}, {"schema", &r->schema},
+        {"provides", &r->provides}, {"needs", &r->needs},     {"listens", &r->listens},
     };
     return set_key(r, keys, TN_ARRAY_SIZE(keys), name, value);
 }
@@ -228,8 +236,8 @@ static int read_lines(struct tn_manifest_reader *r)
     if (line < 0)
         return tn_manifest_fail_memory(r);
     if (line > 0 && (!r->err || (unsigned)line < r->err_line))
-        return tn_manifest_fail(r, (unsigned)line,
-                                "found a line that is neither section nor assignment, expected 'key = value'");
+        return tn_manifest_fail(
+            r, (unsigned)line, "found a line that is neither section nor assignment, expected 'key = value'");
     return r->err;
 }
 

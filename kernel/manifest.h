@@ -1,5 +1,5 @@
-/* manifest.h: what the files that read manifests share: manifest.c (the lines), manifest_check.c (what they say) and
- * manifest_find.c (the files). */
+/* manifest.h: what the files that read manifests share: manifest.c (the lines), manifest_check.c (what they
+ * say) and manifest_find.c (the files). */
 #ifndef TENON_KERNEL_MANIFEST_H
 #define TENON_KERNEL_MANIFEST_H
 

@@ -40,10 +40,11 @@ static int check_required(struct tn_manifest_reader *r)
         return tn_manifest_fail(r, 0, "found no [plugin] section, expected one");
     for (size_t i = 0; i < TN_ARRAY_SIZE(keys); i++) {
         if (!keys[i].draft->text)
-            return tn_manifest_fail(r, 0, "found no '%s' in [plugin], expected '%s = …'", keys[i].name, keys[i].name);
-        if (!*keys[i].draft->text)
-            return tn_manifest_fail(r, keys[i].draft->line, "%s: found nothing, expected '%s = …'", keys[i].name,
+            return tn_manifest_fail(r, 0, "found no '%s' in [plugin], expected '%s = …'", keys[i].name,
                                     keys[i].name);
+        if (!*keys[i].draft->text)
+            return tn_manifest_fail(r, keys[i].draft->line, "%s: found nothing, expected '%s = …'",
+                                    keys[i].name, keys[i].name);
     }
     return 0;
 }
@@ -69,9 +70,9 @@ static int check_kind(struct tn_manifest_reader *r)
         tn_suggest_offer(&suggestion, kinds[i]);
     }
     tn_suggest_text(&suggestion, &out);
-    return tn_manifest_fail(r, r->kind.line,
-                            "kind: found %s, expected link, framing, protocol, network, transport or service%s",
-                            tn_quote(quoted, r->kind.text), hint);
+    return tn_manifest_fail(
+        r, r->kind.line, "kind: found %s, expected link, framing, protocol, network, transport or service%s",
+        tn_quote(quoted, r->kind.text), hint);
 }
 
 static bool read_version(const char **text, uint16_t *out)
@@ -90,20 +91,22 @@ static int check_abi(struct tn_manifest_reader *r)
 {
     char quoted[TN_QUOTE_MAX];
     const char *at = r->abi.text;
-    if (read_version(&at, &r->manifest->abi_major) && *at++ == '.' && read_version(&at, &r->manifest->abi_minor) &&
-        *at == '\0')
+    if (read_version(&at, &r->manifest->abi_major) && *at++ == '.' &&
+        read_version(&at, &r->manifest->abi_minor) && *at == '\0')
         return 0;
     return tn_manifest_fail(r, r->abi.line, "abi: found %s, expected MAJOR.MINOR, such as %d.%d",
                             tn_quote(quoted, r->abi.text), TN_ABI_MAJOR, TN_ABI_MINOR);
 }
 
-static int check_yes_no(struct tn_manifest_reader *r, const char *key, const struct tn_draft_text *draft, bool *out)
+static int check_yes_no(struct tn_manifest_reader *r, const char *key, const struct tn_draft_text *draft,
+                        bool *out)
 {
     char quoted[TN_QUOTE_MAX];
     *out = draft->text && !strcmp(draft->text, "yes");
     if (!draft->text || *out || !strcmp(draft->text, "no"))
         return 0;
-    return tn_manifest_fail(r, draft->line, "%s: found %s, expected yes or no", key, tn_quote(quoted, draft->text));
+    return tn_manifest_fail(r, draft->line, "%s: found %s, expected yes or no", key,
+                            tn_quote(quoted, draft->text));
 }
 
 typedef int token_fn(void *into, const char *token, struct tn_text *why);
@@ -118,7 +121,8 @@ static int each_token(struct tn_manifest_reader *r, const char *key, const struc
         char expected[256], quoted[TN_QUOTE_MAX];
         struct tn_text why = tn_text_init(expected, sizeof(expected));
         if (++count > TOKENS_MAX)
-            return tn_manifest_fail(r, list->line, "%s: found more than %d words, expected fewer", key, TOKENS_MAX);
+            return tn_manifest_fail(r, list->line, "%s: found more than %d words, expected fewer", key,
+                                    TOKENS_MAX);
         int err = add(into, token, &why);
         if (err == -ENOMEM)
             return tn_manifest_fail_memory(r);
@@ -163,7 +167,8 @@ static int check_keys(struct tn_manifest_reader *r)
 
 /* ---- [option NAME] ---- */
 
-static int check_type(struct tn_manifest_reader *r, struct tn_manifest_option *option, struct tn_option_draft *draft)
+static int check_type(struct tn_manifest_reader *r, struct tn_manifest_option *option,
+                      struct tn_option_draft *draft)
 {
     char quoted[TN_QUOTE_MAX];
     if (!draft->type.text)
@@ -175,7 +180,8 @@ static int check_type(struct tn_manifest_reader *r, struct tn_manifest_option *o
             "type: found %s, expected bool, int, size, duration, percent, rate, string or choice",
             tn_quote(quoted, draft->type.text));
     if (!draft->help.text || !*draft->help.text)
-        return tn_manifest_fail(r, draft->line, "option %s: found no 'help', expected a line of it", option->name);
+        return tn_manifest_fail(r, draft->line, "option %s: found no 'help', expected a line of it",
+                                option->name);
     option->type = (uint8_t)type;
     return check_yes_no(r, "live", &draft->live, &option->live);
 }
@@ -198,7 +204,8 @@ static int check_choices(struct tn_manifest_reader *r, struct tn_manifest_option
                          const struct tn_option_draft *draft)
 {
     if (option->type != TN_OPTION_CHOICE && draft->choices.text)
-        return tn_manifest_fail(r, draft->choices.line, "found 'choices' for a %s, expected it for a choice only",
+        return tn_manifest_fail(r, draft->choices.line,
+                                "found 'choices' for a %s, expected it for a choice only",
                                 tn_option_type_name(option->type));
     if (option->type != TN_OPTION_CHOICE)
         return 0;
@@ -247,7 +254,8 @@ static int check_range(struct tn_manifest_reader *r, struct tn_manifest_option *
         read_bound(r, option, dots + 2, range->line, INFINITY, &max))
         return r->err;
     if (min > max || (isinf(min) && isinf(max)))
-        return tn_manifest_fail(r, range->line, "range: found %s, expected MIN..MAX with MIN below MAX", quoted);
+        return tn_manifest_fail(r, range->line, "range: found %s, expected MIN..MAX with MIN below MAX",
+                                quoted);
     option->min = min;
     option->max = max;
     option->has_range = true;
@@ -262,12 +270,13 @@ static int check_default(struct tn_manifest_reader *r, const struct tn_manifest_
     struct tn_value value;
     if (!fallback->text || !tn_value_parse(option, fallback->text, &value, &why))
         return 0;
-    return tn_manifest_fail(r, fallback->line, "default: found %s, expected %s", tn_quote(quoted, fallback->text),
-                            expected);
+    return tn_manifest_fail(r, fallback->line, "default: found %s, expected %s",
+                            tn_quote(quoted, fallback->text), expected);
 }
 
 /* An option must not have the name of a key that every interface or service has. */
-static int check_reserved(struct tn_manifest_reader *r, const struct tn_manifest_option *option, unsigned line)
+static int check_reserved(struct tn_manifest_reader *r, const struct tn_manifest_option *option,
+                          unsigned line)
 {
     static const struct {
         const char *kind, *owner, *name;
@@ -277,7 +286,8 @@ static int check_reserved(struct tn_manifest_reader *r, const struct tn_manifest
     };
     for (size_t i = 0; i < TN_ARRAY_SIZE(reserved); i++)
         if (!strcmp(reserved[i].kind, r->kind.text) && !strcmp(reserved[i].name, option->name))
-            return tn_manifest_fail(r, line, "found an option '%s', expected another name: every %s has this key",
+            return tn_manifest_fail(r, line,
+                                    "found an option '%s', expected another name: every %s has this key",
                                     option->name, reserved[i].owner);
     return 0;
 }

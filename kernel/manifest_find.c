@@ -1,5 +1,5 @@
-/* Manifests as files: where they lie and which there are. A plugin path is "dir:dir"; in each directory a plugin is
- * NAME.ini with NAME.so beside it, or NAME/NAME.ini. */
+/* Manifests as files: where they lie and which there are. A plugin path is "dir:dir"; in each directory a
+ * plugin is NAME.ini with NAME.so beside it, or NAME/NAME.ini. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -49,8 +49,9 @@ static int set_paths(struct tn_manifest *m, const char *path, struct tn_error *e
     size_t len = strlen(base);
     if (len < 4 || strcmp(base + len - 4, ".ini") != 0 || strlen(m->name) != len - 4 ||
         strncmp(base, m->name, len - 4) != 0) {
-        snprintf(error->text, sizeof(error->text), "%s: found the plugin '%s', expected the file's name to be '%s.ini'",
-                 path, m->name, m->name);
+        snprintf(error->text, sizeof(error->text),
+                 "%s: found the plugin '%s', expected the file's name to be '%s.ini'", path, m->name,
+                 m->name);
         return -EINVAL;
     }
     m->path = strdup(path);
@@ -99,7 +100,8 @@ static bool file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-static int find_in(const char *dir, int len, const char *name, struct tn_manifest **out, struct tn_error *error)
+static int find_in(const char *dir, int len, const char *name, struct tn_manifest **out,
+                   struct tn_error *error)
 {
     int err = -ENOENT;
     for (int own_directory = 0; own_directory <= 1 && err == -ENOENT; own_directory++) {
@@ -115,7 +117,8 @@ static int find_in(const char *dir, int len, const char *name, struct tn_manifes
     return err;
 }
 
-int tn_manifest_find(const char *plugin_path, const char *name, struct tn_manifest **out, struct tn_error *error)
+int tn_manifest_find(const char *plugin_path, const char *name, struct tn_manifest **out,
+                     struct tn_error *error)
 {
     char quoted[TN_QUOTE_MAX];
     const char *path = tn_plugin_path(plugin_path), *rest = path, *dir;
@@ -123,8 +126,8 @@ int tn_manifest_find(const char *plugin_path, const char *name, struct tn_manife
     *out = NULL;
     if (!tn_plugin_name_valid(name)) {
         snprintf(error->text, sizeof(error->text),
-                 "found %s as the name of a plugin, expected a-z, 0-9 and -, at most %d", tn_quote(quoted, name),
-                 TN_PLUGIN_NAME_MAX);
+                 "found %s as the name of a plugin, expected a-z, 0-9 and -, at most %d",
+                 tn_quote(quoted, name), TN_PLUGIN_NAME_MAX);
         return -EINVAL;
     }
     while (next_directory(&rest, &dir, &len)) {

@@ -1,5 +1,5 @@
-/* Values of options as people write them. Sizes are powers of 1024 (64k is 65536 bytes), rates powers of 1000 (10M is ten
- * million bits a second). A fraction is taken when the result is whole: 1.5M, 0.5s. */
+/* Values of options as people write them. Sizes are powers of 1024 (64k is 65536 bytes), rates powers of 1000
+ * (10M is ten million bits a second). A fraction is taken when the result is whole: 1.5M, 0.5s. */
 #include "option.h"
 
 #include <errno.h>
@@ -17,14 +17,15 @@ struct unit {
 
 /* From the largest to the smallest: the text of a value uses the first that divides it. */
 static const struct unit size_units[] = {
-    {"T", 1ull << 40}, {"G", 1ull << 30}, {"M", 1ull << 20}, {"k", 1ull << 10}, {"K", 1ull << 10}, {"", 1}, {NULL, 0},
+    {"T", 1ull << 40}, {"G", 1ull << 30}, {"M", 1ull << 20}, {"k", 1ull << 10},
+    {"K", 1ull << 10}, {"", 1},           {NULL, 0},
 };
 static const struct unit rate_units[] = {
     {"T", 1000000000000}, {"G", 1000000000}, {"M", 1000000}, {"k", 1000}, {"K", 1000}, {"", 1}, {NULL, 0},
 };
 static const struct unit duration_units[] = {
-    {"d", 86400 * TN_SEC}, {"h", 3600 * TN_SEC}, {"m", 60 * TN_SEC}, {"s", TN_SEC}, {"ms", TN_MSEC},
-    {"us", TN_USEC},       {"ns", 1},            {NULL, 0},
+    {"d", 86400 * TN_SEC}, {"h", 3600 * TN_SEC}, {"m", 60 * TN_SEC}, {"s", TN_SEC},
+    {"ms", TN_MSEC},       {"us", TN_USEC},      {"ns", 1},          {NULL, 0},
 };
 
 static const struct type {
@@ -65,7 +66,8 @@ bool tn_option_type_ordered(uint8_t type)
 
 #define FRACTION_DIGITS 9
 
-/* "12.5" at *text as whole = 12, fraction = 5, scale = 10, and *text moved behind it. 0, -EINVAL or -ERANGE. */
+/* "12.5" at *text as whole = 12, fraction = 5, scale = 10, and *text moved behind it. 0, -EINVAL or -ERANGE.
+ */
 static int read_decimal(const char **text, uint64_t *whole, uint64_t *fraction, uint64_t *scale)
 {
     const char *at = *text;
@@ -74,7 +76,8 @@ static int read_decimal(const char **text, uint64_t *whole, uint64_t *fraction, 
     *whole = *fraction = 0;
     *scale = 1;
     for (; *at >= '0' && *at <= '9'; at++)
-        if (__builtin_mul_overflow(*whole, 10u, whole) || __builtin_add_overflow(*whole, (uint64_t)(*at - '0'), whole))
+        if (__builtin_mul_overflow(*whole, 10u, whole) ||
+            __builtin_add_overflow(*whole, (uint64_t)(*at - '0'), whole))
             return -ERANGE;
     if (*at == '.') {
         const char *start = ++at;
@@ -243,20 +246,22 @@ void tn_option_range_text(const struct tn_manifest_option *option, struct tn_tex
     }
 }
 
-static void expected_text(const struct tn_manifest_option *option, const char *found, struct tn_text *out)
+void tn_value_expected(const struct tn_manifest_option *option, struct tn_text *out)
 {
     tn_text_add(out, "%s", types[option->type].expected);
     if (option->type == TN_OPTION_STRING)
         tn_text_add(out, " of at most %d bytes", TN_OPTION_STRING_MAX - 1);
-    if (option->type == TN_OPTION_CHOICE) {
-        struct tn_suggestion suggestion = tn_suggest(found);
-        for (size_t i = 0; option->choices && option->choices[i]; i++) {
-            tn_text_add(out, "%s%s", i ? ", " : "", option->choices[i]);
-            tn_suggest_offer(&suggestion, option->choices[i]);
-        }
-        tn_suggest_text(&suggestion, out);
-    }
+    for (size_t i = 0; option->choices && option->choices[i]; i++)
+        tn_text_add(out, "%s%s", i ? ", " : "", option->choices[i]);
     tn_option_range_text(option, out);
+}
+
+static void suggest_choice(const struct tn_manifest_option *option, const char *found, struct tn_text *out)
+{
+    struct tn_suggestion suggestion = tn_suggest(found);
+    for (size_t i = 0; option->choices && option->choices[i]; i++)
+        tn_suggest_offer(&suggestion, option->choices[i]);
+    tn_suggest_text(&suggestion, out);
 }
 
 int tn_value_parse(const struct tn_manifest_option *option, const char *text, struct tn_value *value,
@@ -269,8 +274,10 @@ int tn_value_parse(const struct tn_manifest_option *option, const char *text, st
         if (number < option->min || number > option->max)
             err = -ERANGE;
     }
-    if (err)
-        expected_text(option, text, why);
+    if (err) {
+        tn_value_expected(option, why);
+        suggest_choice(option, text, why);
+    }
     return err;
 }
 
@@ -360,7 +367,8 @@ void tn_value_text(const struct tn_manifest_option *option, const struct tn_valu
     }
 }
 
-bool tn_value_equal(const struct tn_manifest_option *option, const struct tn_value *a, const struct tn_value *b)
+bool tn_value_equal(const struct tn_manifest_option *option, const struct tn_value *a,
+                    const struct tn_value *b)
 {
     switch (option->type) {
     case TN_OPTION_BOOL:

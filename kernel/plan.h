@@ -2,8 +2,8 @@
  *
  * A plan is pure data: reading one loads no plugin code and starts nothing. Every error names
  * file:line:column, what was found, what was expected and, for a misspelling, the nearest right word. Built
- * by yaml.c (the text as a tree with positions), manifest.c (NAME.ini), option.c (typed values) and plan.c
- * (the rules). */
+ * by yaml_tree.c (the text as a tree with positions), manifest.c (NAME.ini), option.c (typed values) and
+ * plan.c (the rules). */
 #ifndef TENON_KERNEL_PLAN_H
 #define TENON_KERNEL_PLAN_H
 
@@ -85,6 +85,8 @@ struct tn_value {
 /* Reads `text` as a value of the option: 0, or -EINVAL/-ERANGE with what was expected in `why`. */
 int tn_value_parse(const struct tn_manifest_option *option, const char *text, struct tn_value *value,
                    struct tn_text *why);
+/* "a size such as 64k or 16M, from 1k to 64M": what tn_value_parse() takes. */
+void tn_value_expected(const struct tn_manifest_option *option, struct tn_text *out);
 /* Writes a value as stack.yaml would have it. */
 void tn_value_text(const struct tn_manifest_option *option, const struct tn_value *value,
                    struct tn_text *out);

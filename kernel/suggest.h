@@ -21,8 +21,8 @@ void tn_suggest_offer(struct tn_suggestion *s, const char *candidate);
 /* ", did you mean 'x'?", or nothing. */
 void tn_suggest_text(const struct tn_suggestion *s, struct tn_text *out);
 
-/* Insertions, deletions, changes and swaps of neighbours that make `b` of `a` (optimal string alignment). Words of more
- * than 63 bytes are SIZE_MAX away from everything. */
+/* Insertions, deletions, changes and swaps of neighbours that make `b` of `a` (optimal string alignment).
+ * Words of more than 63 bytes are SIZE_MAX away from everything. */
 size_t tn_edit_distance(const char *a, const char *b);
 
 /* Room for any quoted text, with its '\0'. */

@@ -1,9 +1,10 @@
-/* yaml.h: a YAML text as a tree with positions.
+/* yaml_tree.h: a YAML text as a tree with positions.
  *
- * The part of YAML that a configuration needs: scalars, sequences and mappings with scalar keys. Refused with a reason:
- * aliases and anchors, tags, more than one document, a key given twice, and whatever exceeds the limits below. */
-#ifndef TENON_KERNEL_YAML_H
-#define TENON_KERNEL_YAML_H
+ * The part of YAML that a configuration needs: scalars, sequences and mappings with scalar keys. Refused with
+ * a reason: aliases and anchors, tags, more than one document, a key given twice, and whatever exceeds the
+ * limits below. */
+#ifndef TENON_KERNEL_YAML_TREE_H
+#define TENON_KERNEL_YAML_TREE_H
 
 #include "plan.h"
 
@@ -29,8 +30,8 @@ struct tn_yaml_node {
     struct tn_position key_at;
 };
 
-/* The tree of `text`; `name` is the file's name for errors. An empty text is a NULL node. 0, or -EINVAL or -ENOMEM with
- * `error` ("name:line:column: …"). */
+/* The tree of `text`; `name` is the file's name for errors. An empty text is a NULL node. 0, or -EINVAL or
+ * -ENOMEM with `error` ("name:line:column: …"). */
 int tn_yaml_parse(const char *text, size_t len, const char *name, struct tn_yaml_node **root,
                   struct tn_error *error);
 void tn_yaml_free(struct tn_yaml_node *root);

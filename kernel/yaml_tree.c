@@ -1,6 +1,7 @@
-/* The tree is built from libyaml's events, one function call a level, so that the limits on depth and nodes stop a hostile
- * text before it has cost memory. libyaml counts lines and columns (characters, not bytes) from 0, we from 1. */
-#include "yaml.h"
+/* The tree is built from libyaml's events, one function call a level, so that the limits on depth and nodes
+ * stop a hostile text before it has cost memory. libyaml counts lines and columns (characters, not bytes)
+ * from 0, we from 1. */
+#include "yaml_tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +62,8 @@ static int fail_syntax(struct reader *r)
     if (p->error == YAML_MEMORY_ERROR)
         return fail_memory(r);
     if (p->error == YAML_READER_ERROR)
-        return fail(r, position_of_offset(r, p->problem_offset), "found a byte that is not text (%s), expected UTF-8",
+        return fail(r, position_of_offset(r, p->problem_offset),
+                    "found a byte that is not text (%s), expected UTF-8",
                     p->problem ? p->problem : "unreadable");
     struct tn_position at = position(p->problem_mark);
     const char *problem = p->problem ? p->problem : "unreadable";
@@ -76,7 +78,8 @@ static int next_event(struct reader *r, yaml_event_t *event)
     return yaml_parser_parse(&r->parser, event) ? 0 : fail_syntax(r);
 }
 
-static struct tn_yaml_node *new_node(struct reader *r, enum tn_yaml_kind kind, const yaml_event_t *event, int *err)
+static struct tn_yaml_node *new_node(struct reader *r, enum tn_yaml_kind kind, const yaml_event_t *event,
+                                     int *err)
 {
     struct tn_position at = position(event->start_mark);
     if (++r->nodes > TN_YAML_NODES_MAX) {
@@ -100,9 +103,11 @@ static int check_decoration(struct reader *r, const yaml_event_t *event, const y
 {
     char quoted[TN_QUOTE_MAX];
     if (anchor)
-        return fail(r, position(event->start_mark), "found an anchor (&), expected a value: anchors are not supported");
+        return fail(r, position(event->start_mark),
+                    "found an anchor (&), expected a value: anchors are not supported");
     if (tag)
-        return fail(r, position(event->start_mark), "found the tag %s, expected a value: tags are not supported",
+        return fail(r, position(event->start_mark),
+                    "found the tag %s, expected a value: tags are not supported",
                     tn_quote(quoted, (const char *)tag));
     return 0;
 }
@@ -234,7 +239,8 @@ static int check_duplicates(struct reader *r, const struct tn_yaml_node *node)
     for (size_t i = 1; i < n && !err; i++) {
         char quoted[TN_QUOTE_MAX];
         if (!strcmp(sorted[i - 1]->key, sorted[i]->key))
-            err = fail(r, sorted[i]->key_at, "found the key %s a second time, expected it once (first at line %u)",
+            err = fail(r, sorted[i]->key_at,
+                       "found the key %s a second time, expected it once (first at line %u)",
                        tn_quote(quoted, sorted[i]->key), sorted[i - 1]->key_at.line);
     }
     free(sorted);
@@ -269,16 +275,19 @@ static int build_mapping(struct reader *r, struct tn_yaml_node *node, unsigned d
     }
 }
 
-static int build_collection(struct reader *r, const yaml_event_t *event, unsigned depth, struct tn_yaml_node **out)
+static int build_collection(struct reader *r, const yaml_event_t *event, unsigned depth,
+                            struct tn_yaml_node **out)
 {
     bool mapping = event->type == YAML_MAPPING_START_EVENT;
-    int err = mapping ? check_decoration(r, event, event->data.mapping_start.anchor, event->data.mapping_start.tag)
-                      : check_decoration(r, event, event->data.sequence_start.anchor,
-                                         event->data.sequence_start.tag);
+    int err =
+        mapping
+            ? check_decoration(r, event, event->data.mapping_start.anchor, event->data.mapping_start.tag)
+            : check_decoration(r, event, event->data.sequence_start.anchor, event->data.sequence_start.tag);
     if (err)
         return err;
     if (depth >= TN_YAML_DEPTH_MAX)
-        return fail(r, position(event->start_mark), "nested more than %d deep, expected less", TN_YAML_DEPTH_MAX);
+        return fail(r, position(event->start_mark), "nested more than %d deep, expected less",
+                    TN_YAML_DEPTH_MAX);
     struct tn_yaml_node *node = new_node(r, mapping ? TN_YAML_MAPPING : TN_YAML_SEQUENCE, event, &err);
     if (!node)
         return err;
@@ -301,7 +310,8 @@ static int build_node(struct reader *r, const yaml_event_t *event, unsigned dept
     case YAML_MAPPING_START_EVENT:
         return build_collection(r, event, depth, out);
     case YAML_ALIAS_EVENT:
-        return fail(r, position(event->start_mark), "found an alias (*), expected a value: aliases are not supported");
+        return fail(r, position(event->start_mark),
+                    "found an alias (*), expected a value: aliases are not supported");
     default:
         return fail(r, position(event->start_mark), "syntax error: expected a value");
     }
@@ -358,7 +368,8 @@ static int parse_stream(struct reader *r, struct tn_yaml_node **root)
     return err ? err : expect_end(r);
 }
 
-int tn_yaml_parse(const char *text, size_t len, const char *name, struct tn_yaml_node **out, struct tn_error *error)
+int tn_yaml_parse(const char *text, size_t len, const char *name, struct tn_yaml_node **out,
+                  struct tn_error *error)
 {
     struct reader r = {.text = text, .len = len, .name = name, .error = error};
     struct tn_yaml_node *root = NULL;
