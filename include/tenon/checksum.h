@@ -4,8 +4,9 @@
 
 #include "tenon/types.h"
 
-/* A partial sum: 64 bits wide, so that no carry is lost before tn_sum_finish() folds it. Sums of pieces
- * may be added when each piece but the last has an even length. */
+/* A partial sum: 64 bits wide, so that no carry is lost before tn_sum_finish() folds it. To sum several
+ * pieces, hand the sum of one on to the next; each but the last must have an even length. (Two sums may be
+ * added only when both are folded: a carry out of 64 bits would be lost.) */
 typedef uint64_t tn_sum;
 
 /* `sum` plus the `len` bytes at `bytes`, as 16-bit words in memory order (an odd last byte is padded). */

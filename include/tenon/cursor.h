@@ -20,9 +20,10 @@ struct tn_cursor {
     bool failed;
 };
 
+/* Over the `len` bytes at `bytes`, which may be NULL when there are none. */
 static inline struct tn_cursor tn_cursor(const void *bytes, size_t len)
 {
-    const uint8_t *at = bytes;
+    const uint8_t *at = bytes ? bytes : (const uint8_t *)"";
     return (struct tn_cursor){.at = at, .end = at + len, .failed = false};
 }
 
