@@ -20,6 +20,7 @@
 #include "neighbour.h"
 #include "route.h"
 #include "sockets.h"
+#include "trace.h"
 
 /* Timers in one step; the rest fires in the next, after frames had their turn. */
 #define TIMER_BUDGET 4096
@@ -66,6 +67,7 @@ static void drop_looped(struct tn_stack *stack)
 
 static void destroy_parts(struct tn_stack *stack)
 {
+    tn_trace_destroy(stack);
     tn_sockets_destroy(stack);
     tn_neighbours_destroy(stack);
     tn_routes_destroy(stack);
