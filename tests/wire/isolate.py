@@ -141,10 +141,14 @@ def isolated(main, prefix="tenon-"):
     check_tun()
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, raise_exit)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     scratch_root = tempfile.mkdtemp(prefix=prefix)
     outer = os.getpid()
     reader, writer = os.pipe()
     pid = in_process(lambda: middle(main, outer, writer), signal.SIGTERM)
+    # From a terminal, Ctrl-C reaches main too, which ends as it sees fit; if it was sent here alone, main is ended.
+    signal.signal(signal.SIGINT, lambda *_: signal.alarm(3))
+    signal.signal(signal.SIGALRM, lambda *_: raise_exit(signal.SIGINT, None))
     try:
         os.close(writer)
         complaint = os.read(reader, 1000).decode()
