@@ -50,6 +50,8 @@ void tn_need_text(struct tn_text *out, const struct tn_need *need)
         tn_text_add(out, "%s:*", tn_table_names[need->table]);
     else
         tn_claim_text(out, need->table, need->family, need->key);
+    if (need->when[0])
+        tn_text_add(out, "?%s", need->when);
 }
 
 /* A number of decimal or 0x digits that ends at `end`, from min to max. */
@@ -80,34 +82,91 @@ static int read_table(const char *token, size_t len, struct tn_text *why)
     return -EINVAL;
 }
 
+/* The key behind "TABLE:", up to `end`. */
+static bool read_key(const char *key, const char *end, struct tn_need *need)
+{
+    const struct table *table = &tables[need->table];
+    uint32_t family = 0;
+    if (end - key == 1 && *key == '*')
+        return need->any = true;
+    const char *at = need->table == TN_TABLE_IPPROTO ? memchr(key, '@', (size_t)(end - key)) : NULL;
+    bool good = read_number(key, at ? at : end, table->min, table->max, &need->key) &&
+                (!at || read_number(at + 1, end, 1, TN_FAMILY_MAX - 1, &family));
+    need->family = (uint8_t)family;
+    return good;
+}
+
+static int fail_key(uint8_t table, struct tn_text *why)
+{
+    tn_text_add(why, "%s:KEY with a key from ", tn_table_names[table]);
+    key_text(why, table, tables[table].min);
+    tn_text_add(why, " to ");
+    key_text(why, table, tables[table].max);
+    if (table == TN_TABLE_IPPROTO)
+        tn_text_add(why, " and perhaps @FAMILY from 1 to %d", TN_FAMILY_MAX - 1);
+    return -EINVAL;
+}
+
 int tn_need_parse(const char *token, struct tn_need *need, struct tn_text *why)
 {
-    const char *key = strchr(token, ':');
-    int table = read_table(token, key ? (size_t)(key - token) : strlen(token), why);
-    if (table < 0 || !key) {
-        if (table >= 0)
-            tn_text_add(why, "%s:KEY", tn_table_names[table]);
+    const char *end = strchr(token, '?'), *when = end ? end + 1 : "";
+    if (!end)
+        end = token + strlen(token);
+    const char *colon = memchr(token, ':', (size_t)(end - token));
+    int table = read_table(token, (size_t)((colon ? colon : end) - token), why);
+    if (table < 0)
+        return table;
+    *need = (struct tn_need){.table = (uint8_t)table};
+    if (!colon || !read_key(colon + 1, end, need))
+        return fail_key((uint8_t)table, why);
+    if (*end && (!strchr(when, '=') || strlen(when) >= sizeof(need->when))) {
+        tn_text_add(why, "OPTION=VALUE after the question mark");
         return -EINVAL;
     }
-    *need = (struct tn_need){.table = (uint8_t)table};
-    if (!strcmp(++key, "*")) {
-        need->any = true;
+    memcpy(need->when, when, strlen(when) + 1);
+    return 0;
+}
+
+/* ---- Conditions ---- */
+
+/* The option that the condition names, or NULL, and the value that it wants. */
+static const struct tn_manifest_option *condition(const struct tn_manifest *m, const struct tn_need *need,
+                                                  size_t *index, const char **value)
+{
+    size_t len = strcspn(need->when, "=");
+    *value = need->when + len + (need->when[len] == '=');
+    for (*index = 0; *index < m->option_count; ++*index)
+        if (strlen(m->options[*index].name) == len && !strncmp(m->options[*index].name, need->when, len))
+            return &m->options[*index];
+    return NULL;
+}
+
+int tn_need_check_condition(const struct tn_manifest *m, const struct tn_need *need, struct tn_text *why)
+{
+    struct tn_value value;
+    const char *text;
+    size_t index;
+    if (!need->when[0])
         return 0;
-    }
-    const char *end = key + strlen(key), *at = table == TN_TABLE_IPPROTO ? strchr(key, '@') : NULL;
-    uint32_t family = 0;
-    if (read_number(key, at ? at : end, tables[table].min, tables[table].max, &need->key) &&
-        (!at || read_number(at + 1, end, 1, TN_FAMILY_MAX - 1, &family))) {
-        need->family = (uint8_t)family;
-        return 0;
-    }
-    tn_text_add(why, "%s:KEY with a key from ", tn_table_names[table]);
-    key_text(why, (uint8_t)table, tables[table].min);
-    tn_text_add(why, " to ");
-    key_text(why, (uint8_t)table, tables[table].max);
-    if (at)
-        tn_text_add(why, " and, behind @, a family from 1 to %d", TN_FAMILY_MAX - 1);
+    const struct tn_manifest_option *option = condition(m, need, &index, &text);
+    if (option)
+        return tn_value_parse(option, text, &value, why) ? -EINVAL : 0;
+    tn_text_add(why, "an option of this plugin after the question mark");
     return -EINVAL;
+}
+
+bool tn_need_applies(const struct tn_manifest *m, const struct tn_need *need, const struct tn_value *values)
+{
+    char ignored[8];
+    struct tn_text why = tn_text_init(ignored, sizeof(ignored));
+    struct tn_value wanted;
+    const char *text;
+    size_t index;
+    if (!need->when[0])
+        return true;
+    const struct tn_manifest_option *option = condition(m, need, &index, &text);
+    return option && values && !tn_value_parse(option, text, &wanted, &why) &&
+           tn_value_equal(option, &wanted, &values[index]);
 }
 
 int tn_claim_parse(const char *token, struct tn_claim *claim, struct tn_text *why)
@@ -116,13 +175,15 @@ int tn_claim_parse(const char *token, struct tn_claim *claim, struct tn_text *wh
     int err = tn_need_parse(token, &need, why);
     if (err)
         return err;
-    if (need.any) {
-        tn_text_add(why, "one key, not *");
+    if (need.any || need.when[0]) {
+        tn_text_add(why, "one key, always");
         return -EINVAL;
     }
     *claim = (struct tn_claim){.table = need.table, .family = need.family, .key = need.key};
     return 0;
 }
+
+/* ---- Claims and needs ---- */
 
 static bool families_meet(uint8_t a, uint8_t b)
 {

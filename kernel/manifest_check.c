@@ -311,6 +311,20 @@ static int check_option(struct tn_manifest_reader *r, struct tn_manifest_option 
     return 0;
 }
 
+/* Needs that depend on options. */
+static int check_conditions(struct tn_manifest_reader *r)
+{
+    for (size_t i = 0; i < r->manifest->need_count; i++) {
+        const struct tn_need *need = &r->manifest->needs[i];
+        char expected[256], quoted[TN_QUOTE_MAX];
+        struct tn_text why = tn_text_init(expected, sizeof(expected));
+        if (tn_need_check_condition(r->manifest, need, &why))
+            return tn_manifest_fail(r, r->needs.line, "needs: found %s, expected %s",
+                                    tn_quote(quoted, need->when), expected);
+    }
+    return 0;
+}
+
 int tn_manifest_check(struct tn_manifest_reader *r)
 {
     struct tn_manifest *m = r->manifest;
@@ -325,6 +339,8 @@ int tn_manifest_check(struct tn_manifest_reader *r)
         err = check_keys(r);
     for (size_t i = 0; i < m->option_count && !err; i++)
         err = check_option(r, &m->options[i], &r->drafts[i]);
+    if (!err)
+        err = check_conditions(r);
     if (err)
         return err;
     m->name = move(&r->plugin_name);

@@ -29,6 +29,7 @@ struct tn_need {
     uint8_t family;
     bool any; /* family:* */
     uint32_t key;
+    char when[48]; /* "mode=ip": only with this value of the plugin's option; "": always */
 };
 
 struct tn_manifest {
@@ -63,7 +64,7 @@ void tn_manifest_free(struct tn_manifest *manifest);
  * and the array. */
 size_t tn_manifest_list(const char *plugin_path, char ***names);
 
-/* "ethertype:0x0806", "ipproto:1@2"; a need can also be "family:*". */
+/* "ethertype:0x0806", "ipproto:1@2"; a need can also be "family:*" or "linktype:2?mode=ip". */
 void tn_claim_text(struct tn_text *out, uint8_t table, uint8_t family, uint32_t key);
 void tn_need_text(struct tn_text *out, const struct tn_need *need);
 /* Whether the claim answers the need. */

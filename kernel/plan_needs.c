@@ -84,13 +84,30 @@ static int check_need(struct tn_plan_reader *r, const struct tn_need *need, cons
     return tn_plan_fail(r, at, "%s needs %s, %s; %s", who, text, tn_table_role(need->table), advice);
 }
 
-static int check_plugin_needs(struct tn_plan_reader *r)
+static int check_needs_of(struct tn_plan_reader *r, const struct tn_manifest *m,
+                          const struct tn_value *values, const char *who, struct tn_position at)
 {
     int err = 0;
+    for (size_t i = 0; i < m->need_count && !err; i++)
+        if (tn_need_applies(m, &m->needs[i], values))
+            err = check_need(r, &m->needs[i], who, at);
+    return err;
+}
+
+/* A driver has options, and so perhaps needs, for each of its interfaces. */
+static int check_all_needs(struct tn_plan_reader *r)
+{
+    int err = 0;
+    for (size_t i = 0; i < r->plan->interface_count && !err; i++) {
+        const struct tn_plan_interface *ifc = &r->plan->interfaces[i];
+        char who[64];
+        snprintf(who, sizeof(who), "%s (%s)", ifc->name, ifc->driver);
+        err = check_needs_of(r, r->plan->plugins[ifc->plugin].manifest, ifc->values, who, ifc->at);
+    }
     for (size_t i = 0; i < r->plan->plugin_count && !err; i++) {
         const struct tn_plan_plugin *plugin = &r->plan->plugins[i];
-        for (size_t k = 0; k < plugin->manifest->need_count && !err; k++)
-            err = check_need(r, &plugin->manifest->needs[k], plugin->name, plugin->at);
+        if (plugin->section != TN_SECTION_DRIVER)
+            err = check_needs_of(r, plugin->manifest, plugin->values, plugin->name, plugin->at);
     }
     return err;
 }
@@ -141,10 +158,12 @@ static bool depends_on(const struct tn_plan_plugin *plugin, const struct tn_plan
 {
     if (plugin == other || plugin->section == TN_SECTION_DRIVER)
         return false;
-    for (size_t i = 0; i < plugin->manifest->need_count; i++)
-        if (provides(other->manifest, &plugin->manifest->needs[i]) &&
-            !provides(plugin->manifest, &plugin->manifest->needs[i]))
+    for (size_t i = 0; i < plugin->manifest->need_count; i++) {
+        const struct tn_need *need = &plugin->manifest->needs[i];
+        if (tn_need_applies(plugin->manifest, need, plugin->values) && provides(other->manifest, need) &&
+            !provides(plugin->manifest, need))
             return true;
+    }
     return false;
 }
 
@@ -226,7 +245,7 @@ int tn_plan_check_needs(struct tn_plan_reader *r)
 {
     int err = check_claims(r);
     if (!err)
-        err = check_plugin_needs(r);
+        err = check_all_needs(r);
     if (!err)
         err = check_families(r);
     return err ? err : sort_plugins(r);
