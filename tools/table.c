@@ -1,0 +1,79 @@
+/* table.c: rows of JSON as a table for people. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+#define CELL_MAX    160
+#define COLUMNS_MAX 16
+
+void add_value(struct tn_text *out, const json_t *value)
+{
+    const json_t *element;
+    size_t i;
+    switch (value ? json_typeof(value) : JSON_NULL) {
+    case JSON_STRING:
+        tn_text_add(out, "%s", *json_string_value(value) ? json_string_value(value) : "-");
+        break;
+    case JSON_INTEGER:
+        tn_text_add(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        tn_text_add(out, "%g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        tn_text_add(out, json_is_true(value) ? "yes" : "no");
+        break;
+    case JSON_ARRAY:
+        if (json_array_size(value) == 0)
+            tn_text_add(out, "-");
+        for (i = 0; i < json_array_size(value); i++) {
+            element = json_array_get(value, i);
+            tn_text_add(out, i ? ", " : "");
+            add_value(out, element);
+        }
+        break;
+    default:
+        tn_text_add(out, "-");
+        break;
+    }
+}
+
+static void make_cell(const struct column *column, const json_t *row, char text[CELL_MAX])
+{
+    struct tn_text t = tn_text_init(text, CELL_MAX);
+    if (column->cell)
+        column->cell(row, &t);
+    else
+        add_value(&t, json_object_get(row, column->key));
+}
+
+static void print_cell(const struct column *column, const char *text, size_t width, bool last)
+{
+    if (column->align == RIGHT)
+        printf("%*s", (int)width, text);
+    else
+        printf("%-*s", last ? 0 : (int)width, text);
+    fputs(last ? "\n" : "  ", stdout);
+}
+
+void print_table(const struct column *columns, size_t count, const json_t *rows)
+{
+    size_t widths[COLUMNS_MAX];
+    char text[CELL_MAX];
+    for (size_t c = 0; c < count; c++) {
+        widths[c] = strlen(columns[c].title);
+        for (size_t r = 0; r < json_array_size(rows); r++) {
+            make_cell(&columns[c], json_array_get(rows, r), text);
+            widths[c] = tn_max(widths[c], strlen(text));
+        }
+    }
+    for (size_t c = 0; c < count; c++)
+        print_cell(&columns[c], columns[c].title, widths[c], c + 1 == count);
+    for (size_t r = 0; r < json_array_size(rows); r++)
+        for (size_t c = 0; c < count; c++) {
+            make_cell(&columns[c], json_array_get(rows, r), text);
+            print_cell(&columns[c], text, widths[c], c + 1 == count);
+        }
+}
