@@ -1,0 +1,258 @@
+/* udp: the User Datagram Protocol (RFC 768, RFC 1122 §4.1, RFC 8200 §8.1).
+ *
+ * Takes IP protocol 17 of every address family.
+ *     In: length and checksum are checked, the core finds the socket, and the payload joins its receive
+ * queue. Where there is no socket, the sender is told "port unreachable". Out: eight bytes of header go
+ * before the payload; the checksum is left to the device, or to the core. Errors: what the network says of a
+ * datagram goes to the connected socket that sent it. Sockets have no state here beyond what the core keeps:
+ * ports, addresses, queues. */
+#include "tenon/proto/udp.h"
+
+#include <errno.h>
+
+#include "tenon/plugin.h"
+
+#define UDP_COUNTERS(X)                                                                              \
+    X(DATAGRAMS_IN, "datagrams-in", "Datagrams delivered to sockets")                                \
+    X(DATAGRAMS_OUT, "datagrams-out", "Datagrams sent")                                              \
+    X(NO_CHECKSUM_IN, "no-checksum-in", "Datagrams received whose sender had made no checksum")      \
+    X(ERRORS_HARD, "errors-hard", "Reports from the network that a datagram could not be delivered") \
+    X(ERRORS_SOFT, "errors-soft", "Reports from the network of trouble that may pass")               \
+    X(ERRORS_UNMATCHED, "errors-unmatched", "Reports from the network that belong to no socket")
+
+#define UDP_DROPS(X)                                                                           \
+    X(TRUNCATED, "truncated", "Shorter than a UDP header")                                     \
+    X(BAD_LENGTH, "bad-length", "The length field disagrees with the packet's length")         \
+    X(BAD_CHECKSUM, "bad-checksum", "The checksum is wrong")                                   \
+    X(NO_CHECKSUM, "no-checksum", "There is no checksum, and this address family demands one") \
+    X(NO_SOCKET, "no-socket", "Nobody listens on that port")                                   \
+    X(QUEUE_FULL, "queue-full", "The socket's receive queue was full")                         \
+    X(NO_MEMORY, "no-memory", "There was no packet buffer to send from")
+
+#define UDP_COUNTER_ID(id, name, help) UDP_##id,
+#define UDP_DROP_ID(id, name, help)    UDP_DROP_##id,
+enum {
+    UDP_COUNTERS(UDP_COUNTER_ID) UDP_COUNTER_COUNT
+};
+enum {
+    UDP_DROPS(UDP_DROP_ID) UDP_DROP_COUNT,
+    UDP_OK = -1 /* no reason to drop */
+};
+
+struct udp_options {
+    int64_t receive_buffer;
+};
+
+/* ---- In ---- */
+
+static bool udp_checksum_right(const struct tn_packet *packet)
+{
+    tn_sum sum = tn_sum_pseudo(&packet->src, &packet->dst, TN_IPPROTO_UDP, packet->len);
+    return tn_sum_finish(tn_sum_add(sum, packet->data, packet->len)) == 0;
+}
+
+static int udp_check_checksum(struct tn_self *self, const struct tn_packet *packet,
+                              const struct tn_udp_header *udp)
+{
+    if (packet->checksum != TN_CHECKSUM_UNKNOWN)
+        return UDP_OK; /* the device has checked it, or it never left this machine */
+    if (tn_be16(udp->checksum) == 0) {
+        if (packet->family != AF_INET)
+            return UDP_DROP_NO_CHECKSUM; /* RFC 8200 §8.1 */
+        tn_count(self, UDP_NO_CHECKSUM_IN);
+        return UDP_OK;
+    }
+    return udp_checksum_right(packet) ? UDP_OK : UDP_DROP_BAD_CHECKSUM;
+}
+
+/* Checks the header, cuts off what is behind the datagram, and notes the ports in the packet. */
+static int udp_check(struct tn_self *self, struct tn_packet *packet)
+{
+    struct tn_cursor c = tn_packet_cursor(packet);
+    const struct tn_udp_header *udp = tn_read_header(&c, struct tn_udp_header);
+    if (!udp)
+        return UDP_DROP_TRUNCATED;
+    size_t len = tn_be16(udp->len);
+    if (len < sizeof(*udp) || len > packet->len)
+        return UDP_DROP_BAD_LENGTH;
+    tn_packet_trim(packet, len);
+    packet->src_port = tn_be16(udp->src_port);
+    packet->dst_port = tn_be16(udp->dst_port);
+    return udp_check_checksum(self, packet, udp);
+}
+
+/* RFC 1122 §4.1.3.1: port unreachable, unless it was sent to many (§3.2.2). */
+static void udp_refuse(struct tn_self *self, struct tn_packet *packet)
+{
+    const uint16_t many = TN_PKT_BROADCAST | TN_PKT_MULTICAST | TN_PKT_LINK_BROADCAST | TN_PKT_LINK_MULTICAST;
+    if (!(packet->flags & many))
+        self->core->reject(self, packet, TN_REJECT_PORT, 0);
+    tn_drop(self, packet, UDP_DROP_NO_SOCKET);
+}
+
+static void udp_input(struct tn_self *self, struct tn_packet *packet)
+{
+    packet->transport = tn_packet_offset(packet);
+    int drop = udp_check(self, packet);
+    if (drop != UDP_OK) {
+        tn_drop(self, packet, (unsigned)drop);
+        return;
+    }
+    struct tn_socket *sock = self->core->socket_lookup(self, packet);
+    if (!sock) {
+        udp_refuse(self, packet);
+        return;
+    }
+    tn_packet_pull(packet, sizeof(struct tn_udp_header));
+    if (self->core->socket_deliver(self, sock, packet))
+        tn_count(self, UDP_DATAGRAMS_IN);
+    else
+        tn_drop(self, packet, UDP_DROP_QUEUE_FULL);
+}
+
+/* News about a datagram that was sent. A hard error (nobody listens there) is the socket's next result; of a
+ * soft one it only takes note (RFC 1122 §4.1.3.3). Sockets that are not connected have no use for either:
+ * they could not tell which of their datagrams is meant. */
+static void udp_error(struct tn_self *self, const struct tn_net_error *error)
+{
+    struct tn_cursor c = error->quote;
+    uint16_t src_port = tn_read16(&c), dst_port = tn_read16(&c);
+    struct tn_socket *sock = NULL;
+    if (!c.failed)
+        sock = self->core->socket_lookup_tuple(self, error->family, error->vrf, &error->src, src_port,
+                                               &error->dst, dst_port);
+    if (!sock) {
+        tn_count(self, UDP_ERRORS_UNMATCHED);
+    } else if (error->hard) {
+        tn_count(self, UDP_ERRORS_HARD);
+        self->core->socket_soft_error(self, sock, error->error);
+    } else {
+        tn_count(self, UDP_ERRORS_SOFT);
+        sock->soft_error = error->error;
+    }
+}
+
+/* ---- Out ---- */
+
+/* The packet itself, or, where its bytes are shared or it has too little room for headers, a copy. */
+static struct tn_packet *udp_own(struct tn_self *self, struct tn_packet *packet)
+{
+    if (tn_packet_writable(packet) && tn_packet_headroom(packet) >= TN_HEADROOM)
+        return packet;
+    struct tn_packet *copy = self->core->packet_copy(self, packet);
+    if (copy)
+        self->core->packet_free(self, packet);
+    else
+        tn_drop(self, packet, UDP_DROP_NO_MEMORY);
+    return copy;
+}
+
+static void udp_push_header(struct tn_packet *packet)
+{
+    struct tn_udp_header *udp = tn_packet_push(packet, sizeof(*udp));
+    uint16_t len = (uint16_t)packet->total;
+    /* To be completed over the datagram; a sum of zero then becomes 0xffff, which is the same in ones'
+     * complement and does not say "none" (RFC 768). */
+    uint16_t sum = tn_sum_fold(tn_sum_pseudo(&packet->src, &packet->dst, TN_IPPROTO_UDP, len));
+    udp->src_port = tn_to_be16(packet->src_port);
+    udp->dst_port = tn_to_be16(packet->dst_port);
+    udp->len = tn_to_be16(len);
+    memcpy(&udp->checksum, &sum, sizeof(sum));
+    packet->transport = tn_packet_offset(packet);
+    packet->checksum = TN_CHECKSUM_PARTIAL;
+    packet->csum_start = packet->transport;
+    packet->csum_offset = offsetof(struct tn_udp_header, checksum);
+}
+
+static int udp_send(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
+                    const struct tn_path *path)
+{
+    if (packet->total > UINT16_MAX - sizeof(struct tn_udp_header)) {
+        self->core->packet_free(self, packet);
+        return -EMSGSIZE;
+    }
+    packet = udp_own(self, packet);
+    if (!packet)
+        return -ENOBUFS;
+    udp_push_header(packet);
+    tn_count(self, UDP_DATAGRAMS_OUT);
+    return self->core->network_output(self, packet, path);
+}
+
+/* ---- Sockets ---- */
+
+static int udp_open(struct tn_self *self, struct tn_socket *sock)
+{
+    const struct udp_options *options = self->options;
+    sock->rcvbuf = (uint32_t)options->receive_buffer;
+    return 0;
+}
+
+static void udp_close(struct tn_self *self, struct tn_socket *sock, bool abort)
+{
+    self->core->socket_free(self, sock); /* there is nothing to wait for */
+}
+
+static const char *udp_state_name(struct tn_self *self, const struct tn_socket *sock)
+{
+    return sock->flags & TN_SOCK_CONNECTED ? "CONNECTED" : sock->port ? "BOUND" : "UNBOUND";
+}
+
+/* ---- For people ---- */
+
+/* "53 > 40123 len 120" */
+static void udp_describe(const struct tn_packet *packet, struct tn_cursor *cursor, struct tn_text *out,
+                         struct tn_next *next)
+{
+    const struct tn_udp_header *udp = tn_read_header(cursor, struct tn_udp_header);
+    if (!udp) {
+        tn_text_add(out, "truncated");
+        return;
+    }
+    size_t len = tn_be16(udp->len);
+    tn_text_add(out, "%u > %u", tn_be16(udp->src_port), tn_be16(udp->dst_port));
+    if (len < sizeof(*udp))
+        tn_text_add(out, " bad length %zu", len);
+    else
+        tn_text_add(out, " len %zu", len - sizeof(*udp));
+    if (tn_be16(udp->checksum) == 0 && packet->checksum != TN_CHECKSUM_PARTIAL)
+        tn_text_add(out, " no checksum");
+}
+
+/* ---- The plugin ---- */
+
+static const struct tn_claim udp_claims[] = {
+    {.table = TN_TABLE_IPPROTO, .key = TN_IPPROTO_UDP, .input = 0},
+};
+static tn_input_fn *const udp_inputs[] = {udp_input};
+static const struct tn_option udp_option_list[] = {
+    {"receive-buffer", TN_OPTION_SIZE, offsetof(struct udp_options, receive_buffer)},
+};
+static const struct tn_name udp_counters[] = {UDP_COUNTERS(TN_NAME_ENTRY)};
+static const struct tn_name udp_drops[] = {UDP_DROPS(TN_NAME_ENTRY)};
+static const struct tn_transport_ops udp_transport = {
+    .type = SOCK_DGRAM,
+    .header_size = sizeof(struct tn_udp_header),
+    .open = udp_open,
+    .send_datagram = udp_send,
+    .close = udp_close,
+    .error = udp_error,
+    .state_name = udp_state_name,
+};
+
+static const struct tn_plugin udp_plugin = {
+    TN_PLUGIN_HEADER,           .name = "udp",
+    .version = "0.1.0",         .kind = "transport",
+    .schema = "udp/1",          .options_size = sizeof(struct udp_options),
+    .claims = udp_claims,       .claim_count = TN_ARRAY_SIZE(udp_claims),
+    .options = udp_option_list, .option_count = TN_ARRAY_SIZE(udp_option_list),
+    .inputs = udp_inputs,       .input_count = TN_ARRAY_SIZE(udp_inputs),
+    .counters = udp_counters,   .counter_count = TN_ARRAY_SIZE(udp_counters),
+    .drops = udp_drops,         .drop_count = TN_ARRAY_SIZE(udp_drops),
+    .describe = udp_describe,   .transport = &udp_transport,
+};
+
+const struct tn_plugin *tn_plugin_entry(void)
+{
+    return &udp_plugin;
+}
