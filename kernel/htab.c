@@ -57,7 +57,7 @@ static uint32_t parent_of(uint32_t bucket)
 int tn_htab_init(struct tn_htab *table)
 {
     memset(table, 0, sizeof(*table));
-    table->segments[0] = calloc(FIRST_BUCKETS, sizeof(*table->segments[0]));
+    table->segments[0] = calloc(FIRST_BUCKETS, sizeof(struct tn_hnode *));
     if (!table->segments[0])
         return -ENOMEM;
     table->buckets = FIRST_BUCKETS;
@@ -79,7 +79,7 @@ static void split_one(struct tn_htab *table)
         return;
     unsigned segment = segment_of(added);
     if (!table->segments[segment]) {
-        table->segments[segment] = calloc(segment_size(segment), sizeof(*table->segments[segment]));
+        table->segments[segment] = calloc(segment_size(segment), sizeof(struct tn_hnode *));
         if (!table->segments[segment])
             return;
     }

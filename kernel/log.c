@@ -131,6 +131,7 @@ void tn_vlog(struct tn_stack *stack, enum tn_level level, const char *who, const
     if (stack->logger && !may_pass(stack, who, fmt, &left_out))
         return;
     char line[LOG_LINE_MAX];
+    /* tn_log() has started it: NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
     vsnprintf(line, sizeof(line), fmt, ap);
     make_printable(line);
     if (left_out > 0) {

@@ -140,7 +140,7 @@ struct tn_packet *tn_packet_clone_range(struct tn_pool *pool, const struct tn_pa
     size_t left = len;
     do {
         size_t here = tn_min(left, piece->len - offset);
-        if (here > 0 || left == 0) {
+        if (here > 0 || len == 0) {
             *link = piece_share(pool, piece, offset, here);
             if (!*link) {
                 tn_packet_free(pool, first);
@@ -151,8 +151,9 @@ struct tn_packet *tn_packet_clone_range(struct tn_pool *pool, const struct tn_pa
         left -= here;
         offset = 0;
         piece = piece->more;
-    } while (left > 0);
-    first->total = (uint32_t)len;
+    } while (left > 0 && piece);
+    if (first)
+        first->total = (uint32_t)len;
     return first;
 }
 

@@ -66,14 +66,14 @@ static inline uint32_t tn_be32(be32 v)
 
 static inline be16 tn_to_be16(uint16_t v)
 {
-    be16 r;
+    be16 r = {{0}};
     tn_store16(r.b, v);
     return r;
 }
 
 static inline be32 tn_to_be32(uint32_t v)
 {
-    be32 r;
+    be32 r = {{0}};
     tn_store32(r.b, v);
     return r;
 }

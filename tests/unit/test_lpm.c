@@ -15,7 +15,7 @@ static void *calloc_or_not(size_t count, size_t size)
 }
 
 #define calloc calloc_or_not
-#include "lpm.c"
+#include "lpm.c" /* NOLINT(bugprone-suspicious-include): see above */
 #undef calloc
 
 #include <arpa/inet.h>

@@ -12,8 +12,11 @@ static int setup(void **state)
 {
     struct tn_buffer *buffer = malloc(sizeof(*buffer) + ROOM);
     struct tn_packet *packet = calloc(1, sizeof(*packet));
-    if (!buffer || !packet)
+    if (!buffer || !packet) {
+        free(buffer);
+        free(packet);
         return -1;
+    }
     *buffer = (struct tn_buffer){.refs = 1, .size = ROOM};
     for (unsigned i = 0; i < ROOM; i++)
         buffer->bytes[i] = (uint8_t)i;
