@@ -8,8 +8,7 @@
 
 #include "socket_table.h"
 
-/* ---- Descriptors
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Descriptors ---- */
 
 /* Gives the socket the lowest free descriptor, as POSIX wants it. */
 static int fd_open(struct tn_stack *stack, struct tn_socket *sock)
@@ -58,8 +57,7 @@ static void wake(struct tn_stack *stack)
     stack->work_pending = true;
 }
 
-/* ---- Addresses
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Addresses ---- */
 
 /* Reads an address of the socket's family. */
 static int from_sockaddr(const struct tn_socket *sock, const struct sockaddr *sa, socklen_t len,
@@ -126,8 +124,7 @@ static int to_sockaddr_if(uint8_t family, const struct tn_addr *addr, uint16_t p
     return len ? to_sockaddr(family, addr, port, sa, len) : -EFAULT;
 }
 
-/* ---- Opening and closing
- * -------------------------------------------------------------------------------------- */
+/* ---- Opening and closing ---- */
 
 int tn_socket(struct tn_stack *stack, int domain, int type, int protocol)
 {
@@ -170,8 +167,7 @@ int tn_shutdown(struct tn_stack *stack, int fd, int how)
     return error;
 }
 
-/* ---- Binding, listening, connecting
- * --------------------------------------------------------------------------- */
+/* ---- Binding, listening, connecting ---- */
 
 int tn_bind(struct tn_stack *stack, int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -239,8 +235,7 @@ int tn_connect(struct tn_stack *stack, int fd, const struct sockaddr *addr, sock
     return error == 0 && sock->type == SOCK_STREAM ? -EINPROGRESS : error;
 }
 
-/* ---- Sending and receiving
- * ------------------------------------------------------------------------------------ */
+/* ---- Sending and receiving ---- */
 
 ssize_t tn_sendto(struct tn_stack *stack, int fd, const void *bytes, size_t len, int flags,
                   const struct sockaddr *addr, socklen_t addr_len)
@@ -297,8 +292,7 @@ ssize_t tn_recv(struct tn_stack *stack, int fd, void *bytes, size_t len, int fla
     return tn_recvfrom(stack, fd, bytes, len, flags, NULL, NULL);
 }
 
-/* ---- Names and options
- * ---------------------------------------------------------------------------------------- */
+/* ---- Names and options ---- */
 
 int tn_getsockname(struct tn_stack *stack, int fd, struct sockaddr *addr, socklen_t *len)
 {
@@ -347,8 +341,7 @@ int tn_getsockopt(struct tn_stack *stack, int fd, int level, int name, void *val
     return tn_socket_get_option(stack, sock, level, name, value, len);
 }
 
-/* ---- Readiness
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Readiness ---- */
 
 static short poll_stream(const struct tn_socket *sock)
 {

@@ -33,8 +33,7 @@ void tn_ports_destroy(struct tn_sockets *sockets)
     tn_htab_destroy(&sockets->ports);
 }
 
-/* ---- Records
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Records ---- */
 
 static const struct tn_addr any_address;
 
@@ -140,8 +139,7 @@ static void port_detach(struct tn_sockets *sockets, struct tn_socket *sock)
     port_put(sockets, all);
 }
 
-/* ---- Rules
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Rules ---- */
 
 static bool holders_conflict(const struct tn_port *p, const struct tn_socket *sock)
 {
@@ -186,8 +184,7 @@ static bool connect_conflicts(struct tn_stack *stack, const struct tn_socket *so
     return tn_tuple_find(stack, &tuple) != NULL;
 }
 
-/* ---- Ephemeral ports
- * ------------------------------------------------------------------------------------------ */
+/* ---- Ephemeral ports ---- */
 
 /* RFC 6056 §3.3.3, Algorithm 3. 0: none is free. */
 static uint16_t ephemeral_port(struct tn_stack *stack, const struct tn_socket *sock,
@@ -210,8 +207,7 @@ static uint16_t ephemeral_port(struct tn_stack *stack, const struct tn_socket *s
     return 0;
 }
 
-/* ---- What sockets do
- * ------------------------------------------------------------------------------------------ */
+/* ---- What sockets do ---- */
 
 int tn_port_hold(struct tn_stack *stack, struct tn_socket *sock)
 {
@@ -325,8 +321,7 @@ void tn_port_share(struct tn_socket *sock, bool on)
     sock->port->all->unshared += by;
 }
 
-/* ---- Who takes what is sent to no connection
- * ------------------------------------------------------------------ */
+/* ---- Who takes what is sent to no connection ---- */
 
 void tn_port_take(struct tn_socket *sock)
 {

@@ -14,8 +14,7 @@
 
 #define EVENT_PASSES 2
 
-/* ---- Services
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Services ---- */
 
 static bool is_open(const struct tn_socket *sock)
 {
@@ -70,8 +69,7 @@ static void tell_service(struct tn_stack *stack, struct tn_socket *sock, unsigne
         service_closed(stack, service, sock);
 }
 
-/* ---- Embedders
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Embedders ---- */
 
 static void tell_embedder(struct tn_stack *stack, struct tn_socket *sock, unsigned events)
 {
@@ -89,8 +87,7 @@ static void tell_embedder(struct tn_stack *stack, struct tn_socket *sock, unsign
         d->ready(d->context, sock->fd, poll);
 }
 
-/* ---- Delivery
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Delivery ---- */
 
 static void deliver_one(struct tn_stack *stack, struct tn_socket *sock)
 {
@@ -138,8 +135,7 @@ void tn_sockets_deliver_events(struct tn_stack *stack)
         stack->work_pending = true;
 }
 
-/* ---- Listeners of services
- * ------------------------------------------------------------------------------------ */
+/* ---- Listeners of services ---- */
 
 static int listen_in(struct tn_stack *stack, struct tn_slot *service, const struct tn_slot *transport,
                      uint8_t family, const struct tn_plan_listen *listen)
@@ -208,8 +204,7 @@ int tn_service_unlisten(struct tn_stack *stack, struct tn_slot *service, const s
     return u.found ? 0 : -ENOENT;
 }
 
-/* ---- The end of a service or a transport
- * ---------------------------------------------------------------------- */
+/* ---- The end of a service or a transport ---- */
 
 struct closing {
     struct tn_stack *stack;

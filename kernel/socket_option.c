@@ -43,8 +43,7 @@ static uint32_t buffer_size(int v)
     return v > BUFFER_MOST ? BUFFER_MOST : (uint32_t)v;
 }
 
-/* ---- SOL_SOCKET
- * ----------------------------------------------------------------------------------------------- */
+/* ---- SOL_SOCKET ---- */
 
 static int set_linger(struct tn_socket *sock, const void *value, socklen_t len)
 {
@@ -122,8 +121,7 @@ static int get_socket_option(struct tn_socket *sock, int name, void *value, sock
     }
 }
 
-/* ---- The family's level: time to live and type of service, whatever they are called there
- * ---------------------- */
+/* ---- The family's level: time to live and type of service, whatever they are called there ---- */
 
 enum network_option {
     NETWORK_UNKNOWN,
@@ -184,8 +182,7 @@ static int get_network_option(struct tn_stack *stack, struct tn_socket *sock, en
     }
 }
 
-/* ---- All levels
- * ----------------------------------------------------------------------------------------------- */
+/* ---- All levels ---- */
 
 int tn_socket_set_option(struct tn_stack *stack, struct tn_socket *sock, int level, int name,
                          const void *value, socklen_t len)

@@ -5,7 +5,10 @@
  *     ports.c             who has which port
  *     sockets.c           life of a socket, look-up, the list of sockets with events
  *     socket_transport.c  what transports do (plugin.h, "Sockets, for transports")
- *     socket_user.c       what users do: services, and embedders through embed.c
+ *     socket_path.c       which way packets go
+ *     socket_receive.c    what users do: services, and embedders through embed.c
+ *     socket_send.c
+ *     socket_user.c
  *     socket_events.c     telling users; services' listeners; the end of a service or a transport
  *     socket_option.c, embed.c   the embedding API (tenon/stack.h) */
 #ifndef TENON_KERNEL_SOCKET_TABLE_H
@@ -147,38 +150,62 @@ static inline struct tn_self *tn_socket_transport(const struct tn_stack *stack, 
     return &stack->slots[sock->transport]->self;
 }
 
-/* ---- socket_user.c: what embed.c and socket_events.c need beyond the ABI ---- */
+/* The pending error as a negative errno, which is thereby told and cleared; 0: none. */
+int tn_socket_take_error(struct tn_socket *sock);
 
-/* A new socket, opened by its transport. `owner`: slot of a service, or TN_SLOT_NONE. -EPROTONOSUPPORT,
- * -EPROTOTYPE, -ENFILE. `protocol` 0: the first transport of this type. */
+/* ---- socket_path.c ---- */
+
+/* The address to speak from: the bound one, unless that is not one to speak from (all zero: the path's choice). */
+struct tn_addr tn_socket_source(struct tn_stack *stack, const struct tn_socket *sock);
+/* Finds the socket's path to `dst`, and the source if `src` is zero. -ENETUNREACH, -EACCES (SO_BROADCAST), ... */
+int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, struct tn_addr *src,
+                        const struct tn_addr *dst);
+/* Datagrams: the path that was found leads from `src` (`chosen` by it) to `dst`. */
+void tn_socket_remember_path(struct tn_socket *sock, const struct tn_addr *src, const struct tn_addr *dst,
+                             bool chosen);
+/* Datagrams: as tn_socket_find_path, but the path to the last destination is remembered. */
+int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, struct tn_addr *src,
+                      const struct tn_addr *dst);
+
+/* ---- socket_receive.c ---- */
+
+/* Where a datagram came from or goes. */
+struct tn_origin {
+    struct tn_addr addr;
+    uint16_t port;
+};
+
+/* Copies from the receive queue; `flags`: MSG_PEEK, MSG_TRUNC. `from`, if not NULL, gets a datagram's sender. */
+ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, void *bytes, size_t len, int flags,
+                       struct tn_origin *from);
+
+/* ---- socket_send.c ---- */
+
+/* Sends one datagram of `len` bytes; `to` NULL: to the connected address. */
+ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len,
+                          const struct tn_origin *to);
+/* Tells a stream's transport that there is something to send. */
+void tn_socket_send_ready(struct tn_stack *stack, struct tn_socket *sock);
+/* Whether a stream's send queue has enough room to say so. */
+bool tn_socket_writable(const struct tn_socket *sock);
+
+/* ---- socket_user.c ---- */
+
+/* A new socket, opened by its transport. `owner`: slot of a service, or TN_SLOT_NONE. `protocol` 0: the first
+ * transport of this type. -EPROTONOSUPPORT, -ENFILE. */
 int tn_socket_create(struct tn_stack *stack, uint16_t owner, uint8_t family, uint8_t type, uint8_t protocol,
                      struct tn_socket **sock);
 /* Binds without asking whether the address is this stack's. -EINVAL if it is bound, -EADDRINUSE. */
 int tn_socket_bind(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *addr, uint16_t port);
+/* As listen(2). */
 int tn_socket_listen(struct tn_stack *stack, struct tn_socket *sock, int backlog);
 /* The oldest connection that waits at the listener, no longer its child; NULL if there is none. Its events,
  * if it has any by now, are raised. */
 struct tn_socket *tn_socket_accept(struct tn_stack *stack, struct tn_socket *listener);
-/* Copies from the receive queue; `flags`: MSG_PEEK, MSG_TRUNC. `from`, if not NULL, gets a datagram's sender
- * and ports (src, src_port). */
-struct tn_origin {
-    struct tn_addr addr;
-    uint16_t port;
-    bool truncated;
-};
-ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, void *bytes, size_t len, int flags,
-                       struct tn_origin *from);
-/* Sends one datagram of `len` bytes; `to` NULL: to the connected address. */
-ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len,
-                          const struct tn_origin *to);
 /* Dissolves a datagram socket's connection. */
 void tn_socket_disconnect(struct tn_stack *stack, struct tn_socket *sock);
 /* Closes: as core->socket_close, or, with `abort`, without lingering. */
 void tn_socket_end(struct tn_stack *stack, struct tn_socket *sock, bool abort);
-/* The pending error as a negative errno, which is thereby told and cleared; 0: none. */
-int tn_socket_take_error(struct tn_socket *sock);
-/* Whether a stream's send queue has enough room to say so. */
-bool tn_socket_writable(const struct tn_socket *sock);
 
 /* ---- socket_option.c ---- */
 

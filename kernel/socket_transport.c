@@ -11,8 +11,7 @@
 
 #include "socket_table.h"
 
-/* ---- Children of listeners
- * ------------------------------------------------------------------------------------ */
+/* ---- Children of listeners ---- */
 
 static void child_inherit(struct tn_socket *child, const struct tn_socket *listener)
 {
@@ -85,8 +84,7 @@ void tn_core_socket_ready(struct tn_self *self, struct tn_socket *child)
     tn_socket_raise(self->stack, listener, TN_EVENT_ACCEPT);
 }
 
-/* ---- Data in
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Data in ---- */
 
 /* Whether the piece uses so little of its buffer that its bytes are better moved. */
 static bool wasteful(const struct tn_packet *packet)
@@ -166,8 +164,7 @@ void tn_core_socket_eof(struct tn_self *self, struct tn_socket *sock)
     tn_socket_raise(self->stack, sock, TN_EVENT_READABLE | (both ? TN_EVENT_HANGUP : 0));
 }
 
-/* ---- Data out
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Data out ---- */
 
 void tn_core_socket_acked(struct tn_self *self, struct tn_socket *sock, uint32_t bytes)
 {
@@ -182,8 +179,7 @@ void tn_core_socket_acked(struct tn_self *self, struct tn_socket *sock, uint32_t
         tn_socket_raise(self->stack, sock, TN_EVENT_HANGUP);
 }
 
-/* ---- State
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- State ---- */
 
 void tn_core_socket_connected(struct tn_self *self, struct tn_socket *sock)
 {

@@ -55,8 +55,7 @@ void tn_sockets_destroy(struct tn_stack *stack)
     stack->sockets = NULL;
 }
 
-/* ---- Queues
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Queues ---- */
 
 void tn_queue_purge(struct tn_stack *stack, struct tn_packet_queue *queue)
 {
@@ -87,8 +86,7 @@ uint32_t tn_packet_memory(const struct tn_packet *packet)
     return memory;
 }
 
-/* ---- Birth
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Birth ---- */
 
 struct tn_slot *tn_transport_find(struct tn_stack *stack, uint8_t family, uint8_t protocol)
 {
@@ -140,8 +138,7 @@ struct tn_socket *tn_socket_new(struct tn_stack *stack, struct tn_slot *transpor
     return sock;
 }
 
-/* ---- Death
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Death ---- */
 
 static void slab_put(struct tn_sockets *sockets, struct tn_socket_slab *slab)
 {
@@ -200,8 +197,7 @@ void tn_core_socket_free(struct tn_self *self, struct tn_socket *sock)
     tn_socket_release(stack, sock);
 }
 
-/* ---- Events
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Events ---- */
 
 void tn_socket_enqueue(struct tn_stack *stack, struct tn_socket *sock)
 {
@@ -226,8 +222,14 @@ void tn_socket_raise(struct tn_stack *stack, struct tn_socket *sock, unsigned ev
     tn_socket_enqueue(stack, sock);
 }
 
-/* ---- Look-up
- * -------------------------------------------------------------------------------------------------- */
+int tn_socket_take_error(struct tn_socket *sock)
+{
+    int error = sock->error;
+    sock->error = 0;
+    return -error;
+}
+
+/* ---- Look-up ---- */
 
 struct tn_socket *tn_core_socket_lookup(struct tn_self *self, const struct tn_packet *packet)
 {
@@ -260,8 +262,7 @@ struct tn_socket *tn_core_socket_lookup_tuple(struct tn_self *self, uint8_t fami
     return tn_tuple_find(self->stack, &tuple);
 }
 
-/* ---- All of them
- * ---------------------------------------------------------------------------------------------- */
+/* ---- All of them ---- */
 
 void tn_core_socket_each(struct tn_self *self,
                          void (*each)(struct tn_self *self, struct tn_socket *sock, void *arg), void *arg)

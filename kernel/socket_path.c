@@ -1,0 +1,72 @@
+/* socket_path.c: which way a socket's packets go, and which address they come from. */
+#include <errno.h>
+
+#include "address.h"
+#include "route.h"
+#include "socket_table.h"
+
+static const struct tn_addr any_address;
+
+/* Whether a path may be used by this socket (RFC 9293 MUST-46; Linux's errors). */
+static int path_allowed(const struct tn_socket *sock, const struct tn_path *path)
+{
+    bool many = path->kind == TN_PATH_BROADCAST || path->kind == TN_PATH_MULTICAST;
+    if (many && sock->type == SOCK_STREAM)
+        return -ENETUNREACH;
+    if (path->kind == TN_PATH_BROADCAST && !(sock->flags & TN_SOCK_BROADCAST))
+        return -EACCES;
+    return 0;
+}
+
+/* The address to speak from: the bound one, unless that is not one to speak from. */
+struct tn_addr tn_socket_source(struct tn_stack *stack, const struct tn_socket *sock)
+{
+    if (sock->type == SOCK_STREAM || tn_addr_is_zero(&sock->local))
+        return sock->local;
+    uint16_t ifindex;
+    enum tn_local kind = tn_address_kind_in(stack, sock->family, sock->vrf, &sock->local, &ifindex);
+    if (kind == TN_LOCAL_UNICAST)
+        return sock->local;
+    enum tn_addr_class class = tn_core_address_class(tn_core_self(stack), sock->family, &sock->local);
+    return class == TN_ADDR_LOOPBACK ? sock->local : any_address;
+}
+
+/* Finds the socket's path to `dst`, and the source if `src` is zero. */
+int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, struct tn_addr *src,
+                        const struct tn_addr *dst)
+{
+    sock->path = (struct tn_path){0};
+    if (tn_addr_is_zero(dst))
+        return -ENETUNREACH;
+    int error = tn_core_path_find(tn_core_self(stack), sock->family, sock->vrf, src, dst, &sock->path);
+    if (error == 0)
+        error = path_allowed(sock, &sock->path);
+    if (error < 0)
+        sock->path = (struct tn_path){0};
+    return error;
+}
+
+void tn_socket_remember_path(struct tn_socket *sock, const struct tn_addr *src, const struct tn_addr *dst,
+                             bool chosen)
+{
+    sock->path_to = *dst;
+    sock->path_from = *src;
+    sock->path_chosen = chosen;
+}
+
+/* The path to `dst`, and the source that goes with it; remembered for the next datagram to the same
+ * destination. */
+int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, struct tn_addr *src,
+                      const struct tn_addr *dst)
+{
+    bool chosen = tn_addr_is_zero(src);
+    if (sock->path.generation == stack->path_generation && tn_addr_equal(&sock->path_to, dst) &&
+        (chosen ? sock->path_chosen : tn_addr_equal(src, &sock->path_from))) {
+        *src = sock->path_from;
+        return path_allowed(sock, &sock->path);
+    }
+    int error = tn_socket_find_path(stack, sock, src, dst);
+    if (error == 0)
+        tn_socket_remember_path(sock, src, dst, chosen);
+    return error;
+}

@@ -1,0 +1,272 @@
+/* socket_send.c: putting data into a stream's send queue, and sending datagrams.
+ *
+ * Small writes go behind the bytes of the last packet in the queue, so that many of them share a buffer. The
+ * transport has clones of that packet on their way out, which refer to the same buffer; that is harmless,
+ * because a clone covers a range of earlier bytes, and bytes behind it are nobody's until they are appended
+ * here. It would not be harmless if two packets could append to one buffer. So a packet is appendable
+ * (sock->tx_appendable) only if its buffer was its alone when it entered the queue; clones made since then
+ * belong to the transport and to those below, who write into a buffer only when no other packet refers to it
+ * (tn_packet_writable). */
+#include <errno.h>
+
+#include "socket_table.h"
+
+/* Data of a buffer of an Ethernet frame's size; writes are stored in such pieces. */
+#define SEND_PIECE 1500
+
+static const struct tn_addr any_address;
+
+/* ---- Streams ---- */
+
+bool tn_socket_writable(const struct tn_socket *sock)
+{
+    return sock->tx.bytes <= sock->sndbuf / 3 * 2;
+}
+
+/* 0, or why this stream takes no data. */
+static int stream_may_send(struct tn_socket *sock)
+{
+    int error = tn_socket_take_error(sock);
+    if (error < 0)
+        return error;
+    if (sock->flags & (TN_SOCK_SHUT_SEND | TN_SOCK_ABORTED | TN_SOCK_FREED))
+        return -EPIPE;
+    if (sock->flags & TN_SOCK_CONNECTING) {
+        sock->flags |= TN_SOCK_WANT_WRITE;
+        return -EAGAIN;
+    }
+    if (!(sock->flags & TN_SOCK_CONNECTED))
+        return -ENOTCONN;
+    if (tn_socket_tx_room(sock) == 0) {
+        sock->flags |= TN_SOCK_WANT_WRITE;
+        return -EAGAIN;
+    }
+    return 0;
+}
+
+/* A user that has filled the queue is told when there is room again, whether it tries to write more or not. */
+static void want_write_if_full(struct tn_socket *sock)
+{
+    if (tn_socket_tx_room(sock) == 0)
+        sock->flags |= TN_SOCK_WANT_WRITE;
+}
+
+/* Room behind the last packet's bytes (see the top of this file). */
+static size_t tail_room(const struct tn_socket *sock)
+{
+    return sock->tx_appendable && sock->tx.tail ? tn_packet_tailroom(sock->tx.tail) : 0;
+}
+
+static void tail_append(struct tn_socket *sock, const void *bytes, size_t len)
+{
+    memcpy(tn_packet_put(sock->tx.tail, len), bytes, len);
+    sock->tx.bytes += (uint32_t)len;
+}
+
+/* Copies bytes to the end of the send queue; how many, less than `len` only when the pool is exhausted. */
+static size_t stream_append(struct tn_stack *stack, struct tn_socket *sock, const uint8_t *bytes, size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        if (tail_room(sock) == 0) {
+            struct tn_packet *packet = tn_packet_new(&stack->pool, tn_min(len - done, SEND_PIECE));
+            if (!packet)
+                break;
+            tn_packet_trim(packet, 0);
+            tn_queue_append(&sock->tx, packet);
+            sock->tx_appendable = true;
+        }
+        size_t part = tn_min(len - done, tail_room(sock));
+        tail_append(sock, bytes + done, part);
+        done += part;
+    }
+    return done;
+}
+
+void tn_socket_send_ready(struct tn_stack *stack, struct tn_socket *sock)
+{
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    if (transport && transport->plugin->transport->send_ready)
+        transport->plugin->transport->send_ready(transport, sock);
+}
+
+static ssize_t stream_send(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len)
+{
+    int error = stream_may_send(sock);
+    if (error < 0)
+        return error;
+    if (len == 0)
+        return 0;
+    size_t done = stream_append(stack, sock, bytes, tn_min(len, tn_socket_tx_room(sock)));
+    if (done == 0)
+        return -ENOBUFS;
+    want_write_if_full(sock);
+    tn_socket_send_ready(stack, sock);
+    return (ssize_t)done;
+}
+
+/* One piece becomes the end of the send queue: as it is, or by copying if its buffer would be mostly empty.
+ */
+static void stream_give_piece(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *piece)
+{
+    size_t len = piece->len, size = piece->buffer->size;
+    struct tn_packet *packet = piece;
+    if (len < size / 2 && len <= tail_room(sock)) {
+        tail_append(sock, piece->data, len);
+        tn_packet_free(&stack->pool, piece);
+        return;
+    }
+    if (len < size / 4 && (packet = tn_packet_new(&stack->pool, len))) {
+        memcpy(packet->data, piece->data, len);
+        tn_packet_free(&stack->pool, piece);
+    } else {
+        packet = piece;
+        *packet = (struct tn_packet){.buffer = piece->buffer,
+                                     .data = piece->data,
+                                     .len = piece->len,
+                                     .total = piece->len,
+                                     .time = piece->time};
+    }
+    sock->tx_appendable = tn_packet_writable(packet);
+    tn_queue_append(&sock->tx, packet);
+}
+
+static int stream_give(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet)
+{
+    int error = stream_may_send(sock);
+    if (error == -EAGAIN)
+        return error;
+    if (error < 0) {
+        tn_packet_free(&stack->pool, packet);
+        return error;
+    }
+    while (packet) {
+        struct tn_packet *more = packet->more;
+        packet->more = NULL;
+        if (packet->len > 0)
+            stream_give_piece(stack, sock, packet);
+        else
+            tn_packet_free(&stack->pool, packet);
+        packet = more;
+    }
+    want_write_if_full(sock);
+    tn_socket_send_ready(stack, sock);
+    return 0;
+}
+
+/* ---- Datagrams ---- */
+
+/* Sends the payload to (dst, port). Consumes it. */
+static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
+                           struct tn_addr src, const struct tn_addr *dst, uint16_t port)
+{
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    int error = !transport ? -ENETDOWN : port == 0 ? -EINVAL : tn_socket_path_to(stack, sock, &src, dst);
+    if (error == 0 && !sock->port) {
+        error = tn_port_bind(stack, sock, &any_address, 0);
+        if (error == 0)
+            tn_port_take(sock);
+    }
+    if (error < 0) {
+        tn_packet_free(&stack->pool, packet);
+        return error;
+    }
+    packet->flags = 0;
+    packet->checksum = TN_CHECKSUM_UNKNOWN;
+    packet->gso = TN_GSO_NONE;
+    packet->family = sock->family;
+    packet->protocol = sock->protocol;
+    packet->vrf = sock->vrf;
+    packet->tos = sock->tos;
+    packet->ttl = sock->ttl;
+    if (packet->ttl == 0 && sock->path.kind == TN_PATH_MULTICAST)
+        packet->ttl = 1; /* RFC 1112 §6.1 */
+    packet->src = src;
+    packet->dst = *dst;
+    packet->src_port = sock->local_port;
+    packet->dst_port = port;
+    return transport->plugin->transport->send_datagram(transport, sock, packet, &sock->path);
+}
+
+/* Bytes that a datagram may carry. */
+static size_t datagram_limit(struct tn_stack *stack, const struct tn_socket *sock)
+{
+    const struct tn_self *transport = tn_socket_transport(stack, sock);
+    const struct tn_slot *network = stack->dispatch.family[sock->family].slot;
+    size_t headers = (transport ? transport->plugin->transport->header_size : 0u) +
+                     (network ? network->self.plugin->network->header_size : 0u);
+    return 65535 - headers;
+}
+
+/* 0, or why nothing can be sent on this datagram socket. */
+static int datagram_may_send(struct tn_socket *sock)
+{
+    int error = tn_socket_take_error(sock);
+    if (error < 0)
+        return error;
+    return sock->flags & (TN_SOCK_SHUT_SEND | TN_SOCK_ABORTED | TN_SOCK_FREED) ? -EPIPE : 0;
+}
+
+ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len,
+                          const struct tn_origin *to)
+{
+    const struct tn_origin remote = {.addr = sock->remote, .port = sock->remote_port};
+    if (len > datagram_limit(stack, sock))
+        return -EMSGSIZE;
+    int error = datagram_may_send(sock);
+    if (error < 0)
+        return error;
+    if (!to && !(sock->flags & TN_SOCK_CONNECTED))
+        return -EDESTADDRREQ;
+    if (!to)
+        to = &remote;
+    struct tn_packet *packet = tn_packet_new(&stack->pool, len);
+    if (!packet)
+        return -ENOBUFS;
+    if (len > 0)
+        memcpy(packet->data, bytes, len);
+    packet->serial = stack->trace_cause;
+    error = datagram_output(stack, sock, packet, tn_socket_source(stack, sock), &to->addr, to->port);
+    return error < 0 ? error : (ssize_t)len;
+}
+
+int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const struct tn_packet *to,
+                         struct tn_packet *packet)
+{
+    struct tn_stack *stack = self->stack;
+    int error = sock->type == SOCK_DGRAM ? datagram_may_send(sock) : -EOPNOTSUPP;
+    if (error < 0) {
+        tn_packet_free(&stack->pool, packet);
+        return error;
+    }
+    /* From the address that was asked, unless that is not one to speak from (RFC 1122 §4.1.3.5). */
+    bool many = (to->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST)) != 0;
+    struct tn_addr src = many ? tn_socket_source(stack, sock) : to->dst;
+    struct tn_addr dst = to->src;
+    return datagram_output(stack, sock, packet, src, &dst, to->src_port);
+}
+
+/* ---- Both ---- */
+
+ssize_t tn_core_socket_send(struct tn_self *self, struct tn_socket *sock, const void *bytes, size_t len)
+{
+    if (sock->type == SOCK_DGRAM)
+        return tn_socket_send_to(self->stack, sock, bytes, len, NULL);
+    return stream_send(self->stack, sock, bytes, len);
+}
+
+int tn_core_socket_give(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet)
+{
+    struct tn_stack *stack = self->stack;
+    if (sock->type == SOCK_STREAM)
+        return stream_give(stack, sock, packet);
+    int error = datagram_may_send(sock);
+    if (error == 0 && !(sock->flags & TN_SOCK_CONNECTED))
+        error = -EDESTADDRREQ;
+    if (error < 0) {
+        tn_packet_free(&stack->pool, packet);
+        return error;
+    }
+    return datagram_output(stack, sock, packet, tn_socket_source(stack, sock), &sock->remote,
+                           sock->remote_port);
+}
