@@ -213,6 +213,28 @@ static void a_jump_of_years_touches_only_timers(void **state)
     assert_int_equal(run(&wheel, 30 * year, &record), 1);
 }
 
+static void all_timers_of_a_slot_stop_and_no_others(void **state)
+{
+    (void)state;
+    static const tn_time at[] = {0, 5 * TICK, 5 * TICK, 5 * TICK, 700 * TICK, 10 * TN_SEC, 3600 * TN_SEC};
+    struct record record;
+    struct tn_wheel wheel = wheel_at(100);
+    struct tn_timer mine[TN_ARRAY_SIZE(at)] = {{0}}, others[TN_ARRAY_SIZE(at)] = {{0}};
+    for (unsigned i = 0; i < TN_ARRAY_SIZE(at); i++) {
+        mine[i].slot = 3;
+        others[i].slot = 4;
+        tn_wheel_start(&wheel, &mine[i], at[i]);
+        tn_wheel_start(&wheel, &others[i], at[i]);
+    }
+    tn_wheel_stop_slot(&wheel, 3);
+    assert_int_equal(wheel.running, TN_ARRAY_SIZE(at));
+    assert_int_equal(run(&wheel, 3600 * TN_SEC, &record), TN_ARRAY_SIZE(at));
+    for (unsigned i = 0; i < TN_ARRAY_SIZE(at); i++) {
+        assert_false(tn_timer_running(&mine[i]));
+        assert_ptr_equal(record.fired[i], &others[i]);
+    }
+}
+
 /* ---- Order ---- */
 
 static void fires_in_order_of_expiry(void **state)
@@ -624,6 +646,7 @@ int main(void)
         cmocka_unit_test(a_deadline_within_the_same_64_ticks_is_exact),
         cmocka_unit_test(the_last_moment_of_the_clock_is_a_time_like_others),
         cmocka_unit_test(a_jump_of_years_touches_only_timers),
+        cmocka_unit_test(all_timers_of_a_slot_stop_and_no_others),
         cmocka_unit_test(fires_in_order_of_expiry),
         cmocka_unit_test(same_tick_fires_in_order_of_start_across_levels),
         cmocka_unit_test(a_restarted_timer_goes_behind_the_others),
