@@ -96,6 +96,7 @@ class PluginsDocument(unittest.TestCase):
             stack.stdout.readline()
             subprocess.run(["ip", "link", "set", "tap7", "up"], check=True)
             hello = subprocess.run([sys.executable, "hello.py"], cwd=self.work, capture_output=True, text=True, timeout=20)
+            stack.stdout.close()
             stack.terminate()
             answer = hello.stdout.strip()
             return 0 if (answer, stack.wait()) == ("Hello Linus, you are guest 1. I am Tenon.", 0) else 1

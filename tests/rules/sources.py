@@ -14,7 +14,9 @@ PROTOCOLS = {
     "arp", "bootp", "dhcp", "dhcp4", "dhcp6", "dhcpv6", "dns", "ether", "icmp", "icmp4", "icmp6", "icmpv6", "igmp", "ip4", "ip6",
     "ipv4", "ipv6", "mld", "ndp", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "udplite", "sctp",
 }
-# … and numbers that stand for one: ethertypes.
+# Levels and names of the families' socket options, as POSIX and Linux have them: what an embedding program says.
+SOCKET_OPTIONS = {"IPPROTO_IP", "IPPROTO_IPV6", "IPV6_UNICAST_HOPS", "IPV6_TCLASS", "IPV6_V6ONLY", "IPV6_RECVERR"}
+# Numbers that stand for a protocol: ethertypes.
 NUMBERS = {"0x0800", "0x800", "0x0806", "0x806", "0x86dd"}
 
 # Headers of the C library that give types, constants and pure functions.
@@ -23,8 +25,8 @@ PURE_HEADERS = {
     "stdlib.h", "string.h", "strings.h", "sys/socket.h", "sys/types.h", "netinet/in.h", "netinet/tcp.h", "netinet/udp.h",
     "poll.h",
 }
-DEVICE_HEADERS = {"fcntl.h", "sys/ioctl.h", "sys/stat.h", "sys/uio.h", "unistd.h", "net/if.h", "linux/if.h", "linux/if_tun.h",
-                  "linux/virtio_net.h"}
+DEVICE_HEADERS = {"fcntl.h", "sys/ioctl.h", "sys/stat.h", "sys/uio.h", "unistd.h", "net/if.h", "linux/if.h", "linux/if_arp.h",
+                  "linux/if_tun.h", "linux/virtio_net.h"}
 
 TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)
@@ -55,7 +57,7 @@ def protocol_words(text):
     """(line, what) of every place that names a protocol: in an identifier, as a whole string, as a number."""
     for match in TOKEN.finditer(text):
         token = match.group()
-        if match.lastgroup == "identifier":
+        if match.lastgroup == "identifier" and token not in SOCKET_OPTIONS:
             named = PROTOCOLS & set(token.lower().split("_"))
             # IPPROTO_TCP, ETH_P_IP and their like are numbers of protocols whatever they name; SOCK_ and AF_ are not.
             found = bool(named) or re.match(r"(IPPROTO|ETH_P|ETHERTYPE)_[A-Z0-9]", token)

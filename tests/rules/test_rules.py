@@ -163,6 +163,9 @@ class Names(Scratch):
         self.assertEqual(self.problems("/* tcp needs ipv4 */ // arp\n"
                                        "int x = TN_TABLE_ETHERTYPE + TN_TABLE_IPPROTO + AF_INET + TN_LINK_ETHERNET;"), [])
 
+    def test_levels_of_socket_options_pass(self):
+        self.assertEqual(self.problems("if (level == IPPROTO_IP && name == IP_TTL) go();"), [])
+
 
 class Includes(Scratch):
     def setUp(self):
