@@ -205,7 +205,7 @@ static int check_choices(struct tn_manifest_reader *r, struct tn_manifest_option
 {
     if (option->type != TN_OPTION_CHOICE && draft->choices.text)
         return tn_manifest_fail(r, draft->choices.line,
-                                "found 'choices' for a %s, expected it for a choice only",
+                                "found 'choices' for type %s, expected it for type choice only",
                                 tn_option_type_name(option->type));
     if (option->type != TN_OPTION_CHOICE)
         return 0;
@@ -244,7 +244,7 @@ static int check_range(struct tn_manifest_reader *r, struct tn_manifest_option *
         return 0;
     tn_quote(quoted, range->text);
     if (!tn_option_type_ordered(option->type))
-        return tn_manifest_fail(r, range->line, "found 'range' for a %s, expected it for numbers only",
+        return tn_manifest_fail(r, range->line, "found 'range' for type %s, expected it for numbers only",
                                 tn_option_type_name(option->type));
     char *dots = strstr(range->text, "..");
     if (!dots)
