@@ -131,8 +131,11 @@ void tn_sockets_deliver_events(struct tn_stack *stack)
 {
     for (int pass = 0; pass < EVENT_PASSES && stack->sockets->event_head; pass++)
         deliver_pass(stack);
-    if (stack->sockets->event_head)
-        stack->work_pending = true;
+}
+
+bool tn_sockets_pending(const struct tn_stack *stack)
+{
+    return stack->sockets->event_head != NULL;
 }
 
 /* ---- Listeners of services ---- */

@@ -27,6 +27,8 @@ void tn_sockets_close_transport(struct tn_stack *stack, struct tn_slot *transpor
 
 /* Tells users what happened since the last call. */
 void tn_sockets_deliver_events(struct tn_stack *stack);
+/* Whether there is more to tell. */
+bool tn_sockets_pending(const struct tn_stack *stack);
 
 /* Rows for people and for tests. */
 void tn_sockets_each(struct tn_stack *stack, void (*each)(void *context, struct tn_socket *sock),

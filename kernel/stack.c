@@ -205,7 +205,7 @@ static void work(struct tn_stack *stack)
     if (stack->flush_pending)
         flush_plugins(stack);
     tn_interfaces_transmit(stack);
-    if (stack->looped.head || stack->flush_pending)
+    if (stack->looped.head || stack->flush_pending || tn_sockets_pending(stack))
         stack->work_pending = true;
     stack->trace_cause = 0;
 }
