@@ -124,7 +124,11 @@ class Control:
     def __init__(self, path, timeout=10):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout)
-        self.socket.connect(str(path))
+        try:
+            self.socket.connect(str(path))
+        except OSError:
+            self.socket.close()
+            raise
         self.lines = self.socket.makefile("r")
 
     def ask(self, cmd, **arguments):
@@ -169,8 +173,9 @@ class Stack:
         command = [str(TENON), "run", str(self.yaml), *self.arguments]
         if self.user is not None:
             command = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--"] + command
-        self.process = subprocess.Popen(command, env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL,
-                                        stdout=self.log.open("a"), stderr=subprocess.STDOUT)
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(command, env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.STDOUT)
         wait_until(self.answers, 20, "the stack answers on its control socket")
 
     def answers(self):
