@@ -77,25 +77,15 @@ static int teardown(void **state)
 
 /* ---- Another build of a plugin: the same code with another build id ---- */
 
-static int nibble(char c)
-{
-    return c <= '9' ? c - '0' : c - 'a' + 10;
-}
-
 static void make_other_build(struct fixture *f, const char *name, uint8_t mark, char *path, size_t size)
 {
     static uint8_t bytes[4 << 20];
-    uint8_t id[20];
-    const char *hex = tn_stack_build_id(f->server, name);
-    assert_int_equal(strlen(hex), 40);
-    for (size_t i = 0; i < 20; i++)
-        id[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
     snprintf(path, size, "%s/%s.so", TN_TEST_PLUGIN_DIR, name);
     FILE *in = fopen(path, "rb");
     assert_non_null(in);
     size_t len = fread(bytes, 1, sizeof(bytes), in);
     fclose(in);
-    /* The original's id stands in the file that lies on the plugin path. */
+    /* The note of the build id: sizes of name and id, type, "GNU\0", the id. */
     snprintf(path, size, "%s/%s.so", f->dir, name);
     bool found = false;
     for (size_t i = 0; i + 36 <= len && !found; i++)
