@@ -330,8 +330,8 @@ static int trial(struct tn_library *library, const char *copy, const struct tn_m
 int tn_library_open(const char *path, const struct tn_manifest *manifest, struct tn_library **out,
                     struct tn_error *error)
 {
-    uint8_t *bytes;
-    size_t size;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
     int err = read_file(path, &bytes, &size, error);
     if (err < 0)
         return err;
