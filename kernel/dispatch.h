@@ -18,7 +18,6 @@ const struct tn_dispatch_entry *tn_dispatch_find(const struct tn_stack *stack, e
 /* interface.c: interfaces, their queues and ports. */
 void tn_interfaces_receive(struct tn_stack *stack);  /* a budget of frames from each that has some */
 void tn_interfaces_transmit(struct tn_stack *stack); /* what waits for devices */
-void tn_port_close(struct tn_stack *stack, struct tn_ifc *ifc);
 
 /* ABI functions (plugin.h). */
 void tn_core_input(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);

@@ -12,4 +12,10 @@ int tn_interface_open(struct tn_stack *stack, const struct tn_plan_interface *pl
 void tn_interface_close(struct tn_stack *stack, struct tn_ifc *ifc);
 struct tn_ifc *tn_interface_by_name(struct tn_stack *stack, const char *name);
 
+/* port.c: the interface's outside end. */
+/* Queues a frame that is to come in at `ifc`; it is worked on in the next step. Consumes it. 0 or -ENOBUFS. */
+int tn_port_enter(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet);
+/* Frees what waits there and parts it from a joined stack. */
+void tn_port_close(struct tn_stack *stack, struct tn_ifc *ifc);
+
 #endif

@@ -5,8 +5,7 @@
 #include "dispatch.h"
 #include "interface.h"
 
-/* Queues a frame that is to come in at `ifc`. Consumes it. */
-static int port_enter(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
+int tn_port_enter(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
 {
     if (ifc->port_in.packets >= stack->plan->limits.port_queue) {
         tn_core_drop_packet(stack, packet, TN_CORE_DROP_PORT_FULL);
@@ -25,7 +24,7 @@ static void port_cross(struct tn_stack *stack, const struct tn_ifc *ifc, struct 
     struct tn_packet *copy = tn_packet_new(&peer->pool, packet->total);
     if (copy) {
         (void)tn_packet_read(packet, 0, copy->data, packet->total);
-        (void)port_enter(peer, peer->interfaces[ifc->peer_index], copy);
+        (void)tn_port_enter(peer, peer->interfaces[ifc->peer_index], copy);
     } else {
         tn_core_self(peer)->drops[TN_CORE_DROP_NO_MEMORY]++;
     }
@@ -66,51 +65,4 @@ void tn_port_close(struct tn_stack *stack, struct tn_ifc *ifc)
             other->peer = NULL;
         ifc->peer = NULL;
     }
-}
-
-/* ---- The embedding API ---- */
-
-int tn_host_send(struct tn_stack *stack, const char *name, const void *frame, size_t len)
-{
-    struct tn_ifc *ifc = tn_interface_by_name(stack, name);
-    if (!ifc)
-        return -ENODEV;
-    if (!frame || len > 65535)
-        return -EMSGSIZE;
-    struct tn_packet *packet = tn_packet_new(&stack->pool, len);
-    if (!packet) {
-        tn_core_self(stack)->drops[TN_CORE_DROP_NO_MEMORY]++;
-        return -ENOBUFS;
-    }
-    memcpy(packet->data, frame, len);
-    return port_enter(stack, ifc, packet);
-}
-
-ssize_t tn_host_receive(struct tn_stack *stack, const char *name, void *frame, size_t size)
-{
-    struct tn_ifc *ifc = tn_interface_by_name(stack, name);
-    if (!ifc)
-        return -ENODEV;
-    struct tn_packet *packet = tn_queue_take(&ifc->port_out);
-    if (!packet)
-        return -EAGAIN;
-    ssize_t len = packet->total;
-    (void)tn_packet_read(packet, 0, frame, size);
-    tn_packet_free(&stack->pool, packet);
-    return len;
-}
-
-int tn_stack_join(struct tn_stack *a, const char *name_a, struct tn_stack *b, const char *name_b)
-{
-    struct tn_ifc *end_a = tn_interface_by_name(a, name_a);
-    struct tn_ifc *end_b = tn_interface_by_name(b, name_b);
-    if (!end_a || !end_b)
-        return -ENODEV;
-    if (end_a->peer || end_b->peer || end_a->watch.fd >= 0 || end_b->watch.fd >= 0 || end_a == end_b)
-        return -EBUSY;
-    end_a->peer = b;
-    end_a->peer_index = end_b->pub.index;
-    end_b->peer = a;
-    end_b->peer_index = end_a->pub.index;
-    return 0;
 }

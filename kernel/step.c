@@ -1,0 +1,126 @@
+/* step.c: what a stack does all day.
+ *
+ * One step is one batch: frames come in and are carried up to the sockets; timers fire; services and embedders are told and do
+ * what they do; the transports decide once what is to be sent; what they sent goes to the devices. */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "dispatch.h"
+#include "sockets.h"
+#include "stack.h"
+
+/* Timers in one step; the rest fires in the next, after frames had their turn. */
+#define TIMER_BUDGET 4096
+
+static void fire_timer(void *context, struct tn_timer *timer)
+{
+    struct tn_stack *stack = context;
+    struct tn_slot *slot = stack->slots[timer->slot];
+    tn_core_self(stack)->counters[TN_CORE_TIMERS_FIRED]++;
+    slot->self.plugin->timers[timer->handler](&slot->self, timer);
+}
+
+static void flush_plugins(struct tn_stack *stack)
+{
+    stack->flush_pending = false;
+    for (unsigned i = 0; i < TN_SLOTS_MAX; i++) {
+        struct tn_slot *slot = stack->slots[i];
+        if (!slot || !slot->flush_requested)
+            continue;
+        slot->flush_requested = false;
+        if (slot->self.plugin->flush)
+            slot->self.plugin->flush(&slot->self);
+    }
+}
+
+/* Everything but looking at descriptors. */
+static void work(struct tn_stack *stack)
+{
+    stack->work_pending = false;
+    stack->now = stack->env.now(stack->env.context);
+    stack->trace_cause = 0;
+    tn_interfaces_receive(stack);
+    if (tn_wheel_run(&stack->wheel, stack->now, TIMER_BUDGET, fire_timer, stack) == TIMER_BUDGET)
+        stack->work_pending = true;
+    tn_sockets_deliver_events(stack);
+    if (stack->flush_pending)
+        flush_plugins(stack);
+    tn_interfaces_transmit(stack);
+    if (stack->looped.head || stack->flush_pending || tn_sockets_pending(stack))
+        stack->work_pending = true;
+    stack->trace_cause = 0;
+}
+
+bool tn_stack_step(struct tn_stack *stack)
+{
+    (void)tn_loop_wait(stack->loop, 0);
+    work(stack);
+    return stack->work_pending;
+}
+
+tn_time tn_stack_deadline(const struct tn_stack *stack)
+{
+    if (stack->work_pending || stack->flush_pending || stack->transmit_pending)
+        return tn_stack_now(stack);
+    return tn_wheel_deadline(&stack->wheel);
+}
+
+/* A descriptor that tn_stack_stop() makes readable, so that a stop in a signal handler just before the wait
+ * is not lost. */
+static void stop_ready(struct tn_watch *watch, uint32_t events)
+{
+    (void)events;
+    uint64_t count;
+    (void)!read(watch->fd, &count, sizeof(count));
+}
+
+static int run(struct tn_stack *stack)
+{
+    while (!stack->stop) {
+        tn_time deadline = tn_stack_deadline(stack);
+        tn_time now = tn_stack_now(stack);
+        tn_time timeout = deadline == TN_NEVER ? TN_NEVER : deadline > now ? deadline - now : 0;
+        int err = tn_loop_wait(stack->loop, timeout);
+        if (err < 0 && err != -EINTR)
+            return err;
+        work(stack);
+    }
+    return 0;
+}
+
+int tn_stack_run(struct tn_stack *stack)
+{
+    struct tn_watch watch = {.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = stop_ready};
+    if (watch.fd < 0)
+        return -errno;
+    int err = tn_loop_add(stack->loop, &watch, EPOLLIN);
+    if (err == 0) {
+        stack->stop_fd = watch.fd;
+        err = run(stack);
+        stack->stop_fd = -1;
+        stack->stop = false;
+        tn_loop_remove(stack->loop, &watch);
+    }
+    close(watch.fd);
+    return err;
+}
+
+void tn_stack_stop(struct tn_stack *stack)
+{
+    static const uint64_t one = 1;
+    stack->stop = true;
+    if (stack->stop_fd >= 0)
+        (void)!write(stack->stop_fd, &one, sizeof(one));
+}
+
+int tn_stack_fd(const struct tn_stack *stack)
+{
+    return tn_loop_fd(stack->loop);
+}
+
+tn_time tn_stack_now(const struct tn_stack *stack)
+{
+    return stack->env.now(stack->env.context);
+}
