@@ -164,7 +164,7 @@ void tn_core_input(struct tn_self *self, struct tn_interface *ifc, struct tn_pac
 {
     struct tn_stack *stack = self->stack;
     packet->time = stack->now;
-    packet->serial = ++stack->serial;
+    packet->serial = stack->trace_cause = ++stack->serial;
     packet->ifindex = ifc->index;
     packet->link = tn_packet_offset(packet);
     ifc->rx_packets++;

@@ -184,7 +184,6 @@ struct tn_stack {
     struct tn_trace_sink trace_public;   /* the one of tn_stack_trace() */
     tn_time trace_times[TN_TRACE_TIMES]; /* env time of receipt of frame n, at n % TN_TRACE_TIMES */
     uint32_t trace_cause;                /* serial of the frame being worked on, 0: none */
-    tn_time trace_cause_time;            /* env time at which it was received (not the batch's) */
     tn_frame_fn *observe;
     void *observe_context;
     uint8_t *observe_buffer; /* a frame of several pieces in one; trace.c */

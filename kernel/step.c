@@ -42,8 +42,11 @@ static void work(struct tn_stack *stack)
     stack->now = stack->env.now(stack->env.context);
     stack->trace_cause = 0;
     tn_interfaces_receive(stack);
+    uint32_t cause = stack->trace_cause; /* of what the flush will send; not of what timers send */
+    stack->trace_cause = 0;
     if (tn_wheel_run(&stack->wheel, stack->now, TIMER_BUDGET, fire_timer, stack) == TIMER_BUDGET)
         stack->work_pending = true;
+    stack->trace_cause = cause;
     tn_sockets_deliver_events(stack);
     if (stack->flush_pending)
         flush_plugins(stack);
