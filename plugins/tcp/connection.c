@@ -1,0 +1,184 @@
+/* connection.c: what every file needs of a connection: its state, its place in the list of those with something to send,
+ * its deadlines, its path, its end.
+ *
+ * A connection has one timer for three deadlines. Most deadlines move away before they are met (each acknowledgement
+ * moves the retransmission's), so moving one later leaves the timer alone: it fires, finds nothing due and is started
+ * for the earliest deadline then (tcp_rearm). */
+#include "tcp.h"
+
+/* §3.7.1, MUST-15: what is sent to a peer that told no MSS. */
+#define DEFAULT_MSS_IPV4 536
+#define DEFAULT_MSS_IPV6 1220
+
+/* A peer that tells less gets this much in a segment all the same, lest a tiny MSS makes a flood of tiny segments. */
+#define LEAST_MSS 64
+
+#define CHALLENGE_SPAN 5000 /* milliseconds (RFC 5961 §7) */
+
+void tcp_conn_init(struct tcp_conn *conn)
+{
+    conn->retransmit_at = TN_NEVER;
+    conn->ack_at = TN_NEVER;
+    conn->wait_at = TN_NEVER;
+    bool ipv4 = tcp_socket(conn)->family == AF_INET;
+    conn->peer_mss = ipv4 ? DEFAULT_MSS_IPV4 : DEFAULT_MSS_IPV6;
+    conn->rcv_mss = conn->peer_mss;
+}
+
+/* ---- States ---- */
+
+const char *tcp_state_name(uint8_t state)
+{
+    static const char names[][16] = {
+        [TCP_ST_CLOSED] = "CLOSED",           [TCP_ST_LISTEN] = "LISTEN",
+        [TCP_ST_SYN_SENT] = "SYN-SENT",       [TCP_ST_SYN_RECEIVED] = "SYN-RECEIVED",
+        [TCP_ST_ESTABLISHED] = "ESTABLISHED", [TCP_ST_FIN_WAIT_1] = "FIN-WAIT-1",
+        [TCP_ST_FIN_WAIT_2] = "FIN-WAIT-2",   [TCP_ST_CLOSE_WAIT] = "CLOSE-WAIT",
+        [TCP_ST_CLOSING] = "CLOSING",         [TCP_ST_LAST_ACK] = "LAST-ACK",
+        [TCP_ST_TIME_WAIT] = "TIME-WAIT",
+    };
+    return names[state];
+}
+
+void tcp_set_state(struct tn_self *self, struct tcp_conn *conn, enum tcp_conn_state state)
+{
+    const struct tn_socket *sock = tcp_socket(conn);
+    const char *from = tcp_state_name(conn->state), *to = tcp_state_name((uint8_t)state);
+    const uint8_t *a = sock->local.bytes;
+    if (sock->family == AF_INET)
+        self->core->trace(self, "%u.%u.%u.%u:%u %s -> %s", a[0], a[1], a[2], a[3], sock->local_port, from,
+                          to);
+    else
+        self->core->trace(self, "port %u %s -> %s", sock->local_port, from, to);
+    conn->state = (uint8_t)state;
+}
+
+/* ---- The list ---- */
+
+void tcp_schedule(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (conn->ready_link)
+        return;
+    struct tcp_state *state = tcp_state(self);
+    conn->ready_next = NULL;
+    conn->ready_link = state->ready_end;
+    *state->ready_end = conn;
+    state->ready_end = &conn->ready_next;
+    self->core->request_flush(self);
+}
+
+void tcp_unschedule(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (!conn->ready_link)
+        return;
+    *conn->ready_link = conn->ready_next;
+    *(conn->ready_next ? &conn->ready_next->ready_link : &tcp_state(self)->ready_end) = conn->ready_link;
+    conn->ready_link = NULL;
+}
+
+void tcp_ack_now(struct tn_self *self, struct tcp_conn *conn)
+{
+    conn->flags |= TCP_ACK_NOW;
+    tcp_schedule(self, conn);
+}
+
+bool tcp_ack_limited(struct tn_self *self, struct tcp_conn *conn)
+{
+    uint32_t now = tcp_clock(self);
+    if (now - conn->challenge_since >= CHALLENGE_SPAN) {
+        conn->challenge_since = now;
+        conn->challenges = 0;
+    }
+    if (conn->challenges >= tcp_options(self)->challenge_limit) {
+        tn_count(self, TCP_ACKS_LIMITED);
+        return false;
+    }
+    conn->challenges++;
+    tcp_ack_now(self, conn);
+    return true;
+}
+
+/* ---- Deadlines ---- */
+
+/* Whether the timer would fire in time for `at`. */
+static bool timer_serves(const struct tn_timer *timer, tn_time at)
+{
+    return tn_timer_running(timer) && tn_timer_due(timer) < at + TN_TIMER_TICK;
+}
+
+static void run_timer(struct tn_self *self, struct tcp_conn *conn, tn_time at)
+{
+    if (at == TN_NEVER || timer_serves(&conn->timer, at))
+        return;
+    tn_time now = self->core->now(self);
+    self->core->timer_start(self, &conn->timer, at > now ? at - now : 0, TCP_TIMER_CONNECTION);
+}
+
+void tcp_deadline(struct tn_self *self, struct tcp_conn *conn, tn_time *deadline, tn_time at)
+{
+    *deadline = at;
+    run_timer(self, conn, at);
+}
+
+void tcp_rearm(struct tn_self *self, struct tcp_conn *conn)
+{
+    run_timer(self, conn, tn_min(conn->retransmit_at, tn_min(conn->ack_at, conn->wait_at)));
+}
+
+tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn)
+{
+    if (conn->user_timeout)
+        return conn->user_timeout * TN_MSEC;
+    if (conn->state == TCP_ST_SYN_SENT || conn->state == TCP_ST_SYN_RECEIVED)
+        return tcp_options(self)->syn_timeout;
+    return tcp_options(self)->user_timeout;
+}
+
+void tcp_start_retransmit(struct tn_self *self, struct tcp_conn *conn)
+{
+    tn_time at = self->core->now(self) + tcp_rto(self, conn);
+    tn_time end = conn->progress_at + tcp_patience(self, conn);
+    tcp_deadline(self, conn, &conn->retransmit_at, tn_min(at, end));
+}
+
+/* ---- The path ---- */
+
+void tcp_update_mss(struct tn_self *self, struct tcp_conn *conn)
+{
+    const struct tn_socket *sock = tcp_socket(conn);
+    conn->mtu = sock->path.mtu;
+    uint32_t mtu = conn->path_mtu ? tcp_min32(conn->path_mtu, conn->mtu) : conn->mtu;
+    uint32_t header = self->core->header_size(self, sock->family) + (uint32_t)sizeof(struct tn_tcp_header);
+    uint32_t most = mtu > header ? mtu - header : 0;
+    /* §3.7.1, MUST-16: min(SendMSS + 20, MMS_S) - TCPhdrsize - IPoptionsize */
+    uint32_t mss = tcp_max32(tcp_min32(conn->peer_mss, most), LEAST_MSS);
+    conn->mss = (uint16_t)(mss - (conn->flags & TCP_TIMESTAMPS ? 12u : 0u));
+}
+
+int tcp_find_path(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tn_socket *sock = tcp_socket(conn);
+    int error =
+        self->core->path_find(self, sock->family, sock->vrf, &sock->local, &sock->remote, &sock->path);
+    if (error < 0)
+        return error;
+    if (sock->path.mtu != conn->mtu)
+        tcp_update_mss(self, conn);
+    return 0;
+}
+
+/* ---- The end ---- */
+
+void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error)
+{
+    struct tn_socket *sock = tcp_socket(conn);
+    bool nobody = conn->state == TCP_ST_SYN_RECEIVED && (conn->flags & TCP_PASSIVE);
+    tcp_set_state(self, conn, TCP_ST_CLOSED);
+    self->core->timer_stop(self, &conn->timer);
+    tcp_unschedule(self, conn);
+    tcp_runs_free(self, conn);
+    tcp_reassembly_free(self, conn);
+    if (!nobody && !(sock->flags & TN_SOCK_CLOSED))
+        self->core->socket_fail(self, sock, error);
+    self->core->socket_free(self, sock);
+}

@@ -1,0 +1,72 @@
+/* error.c: news from the network about segments that this side sent (ICMP; §3.9.2.2).
+ *
+ * Anybody can send such news: it counts only if the sequence number that it quotes is in flight (RFC 5927 §4.1). Hard
+ * errors end a connection that is being opened; an open one survives all of them (RFC 5461 §4.1; 9293 SHLD-26 would end
+ * it). */
+#include "tcp.h"
+
+/* RFC 1191 §7: where the router does not say what would fit. */
+static uint16_t next_plateau(uint32_t mtu)
+{
+    static const uint16_t plateaus[] = {65535, 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68};
+    for (size_t i = 0; i < TN_ARRAY_SIZE(plateaus); i++)
+        if (plateaus[i] < mtu)
+            return plateaus[i];
+    return 68;
+}
+
+/* Segments are too large for the path: they get smaller, and what is in flight is sent again at once. That is no sign of
+ * congestion (RFC 1191 §6.4). */
+static void lower_mtu(struct tn_self *self, struct tcp_conn *conn, uint32_t mtu)
+{
+    uint32_t now = conn->path_mtu ? tcp_min32(conn->path_mtu, conn->mtu) : conn->mtu;
+    if (mtu == 0)
+        mtu = next_plateau(now);
+    uint32_t least = tcp_socket(conn)->family == AF_INET ? 68 : 1280; /* RFC 1191 §3, RFC 8201 §4 */
+    mtu = tcp_max32(mtu, least);
+    if (mtu >= now)
+        return;
+    tn_count(self, TCP_PATH_MTU_LOWERED);
+    conn->path_mtu = (uint16_t)mtu;
+    tcp_update_mss(self, conn);
+    tcp_runs_lose_all(self, conn);
+    if (conn->state < TCP_ST_ESTABLISHED)
+        conn->flags |= TCP_SYN_DUE;
+    tcp_schedule(self, conn);
+}
+
+static bool in_flight(const struct tcp_conn *conn, uint32_t seq)
+{
+    return tcp_le(conn->snd_una, seq) && tcp_lt(seq, conn->snd_nxt);
+}
+
+static bool is_active_open(const struct tcp_conn *conn)
+{
+    return conn->state == TCP_ST_SYN_SENT ||
+           (conn->state == TCP_ST_SYN_RECEIVED && !(conn->flags & TCP_PASSIVE));
+}
+
+void tcp_error(struct tn_self *self, const struct tn_net_error *error)
+{
+    struct tn_cursor quote = error->quote;
+    uint16_t src_port = tn_read16(&quote);
+    uint16_t dst_port = tn_read16(&quote);
+    uint32_t seq = tn_read32(&quote);
+    if (quote.failed)
+        return;
+    struct tn_socket *sock = self->core->socket_lookup_tuple(self, error->family, error->vrf, &error->src,
+                                                             src_port, &error->dst, dst_port);
+    if (!sock)
+        return;
+    struct tcp_conn *conn = tn_socket_state(sock);
+    if (conn->state < TCP_ST_SYN_SENT || !in_flight(conn, seq))
+        return;
+    if (error->error == EMSGSIZE) {
+        lower_mtu(self, conn, error->mtu);
+    } else if (error->hard && is_active_open(conn)) {
+        tcp_finish(self, conn, error->error);
+    } else {
+        tn_count(self, TCP_SOFT_ERRORS);
+        self->core->socket_soft_error(self, sock, error->error);
+    }
+}

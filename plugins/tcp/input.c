@@ -1,0 +1,373 @@
+/* input.c: a segment arrives (§3.10.7). The steps are taken in the order in which the RFC has them. */
+#include "tcp.h"
+
+/* ---- Taking it apart ---- */
+
+static bool checksum_right(const struct tn_packet *packet)
+{
+    if (packet->checksum != TN_CHECKSUM_UNKNOWN)
+        return true; /* verified, or (looped back) never on a wire */
+    tn_sum sum = tn_sum_pseudo(&packet->src, &packet->dst, IPPROTO_TCP, packet->total);
+    return tn_sum_finish(tn_sum_add(sum, packet->data, packet->len)) == 0;
+}
+
+/* Who may send TCP segments, and to what kind of address: §3.9.2.3. */
+static int check_addresses(struct tn_self *self, const struct tn_packet *packet)
+{
+    const unsigned group =
+        TN_PKT_BROADCAST | TN_PKT_MULTICAST | TN_PKT_LINK_BROADCAST | TN_PKT_LINK_MULTICAST;
+    if (packet->flags & group)
+        return TCP_DROP_NOT_UNICAST; /* MUST-57 */
+    enum tn_addr_class class = self->core->address_class(self, packet->family, &packet->src);
+    bool local = class == TN_ADDR_LOOPBACK && packet->flags & TN_PKT_LOOPED;
+    return class == TN_ADDR_UNICAST || local ? -1 : TCP_DROP_BAD_SOURCE; /* MUST-63 */
+}
+
+/* Fills `seg` from the packet, whose data becomes the payload. -1, or the reason to drop it. */
+static int take_apart(struct tn_self *self, struct tn_packet *packet, struct tcp_segment *seg)
+{
+    struct tn_cursor c = tn_packet_cursor(packet);
+    const struct tn_tcp_header *header = tn_read_header(&c, struct tn_tcp_header);
+    if (!header)
+        return TCP_DROP_TOO_SHORT;
+    size_t length = tn_tcp_header_length(header);
+    if (length < sizeof(*header) || length > packet->len)
+        return TCP_DROP_BAD_OFFSET;
+    if (!checksum_right(packet))
+        return TCP_DROP_BAD_CHECKSUM;
+    packet->src_port = tn_be16(header->src_port);
+    packet->dst_port = tn_be16(header->dst_port);
+    if (packet->src_port == 0 || packet->dst_port == 0)
+        return TCP_DROP_BAD_PORT;
+    seg->packet = packet;
+    seg->seq = tn_be32(header->seq);
+    seg->ack = tn_be32(header->ack);
+    seg->flags = header->flags;
+    seg->window = tn_be16(header->window);
+    struct tn_cursor options = tn_sub_cursor(&c, length - sizeof(*header));
+    if (!tcp_read_options(&options, seg))
+        return TCP_DROP_BAD_OPTION;
+    tn_packet_pull(packet, length);
+    seg->len = packet->total;
+    return -1;
+}
+
+/* ---- §3.10.7.4, first: sequence number ---- */
+
+/* RFC 7323 §5.3 R1: a timestamp from the past, unless there was none for so long that it may have wrapped (§5.5). */
+static bool is_old_timestamp(struct tn_self *self, const struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    const uint32_t idle = 24u * 24 * 3600 * 1000; /* 24 days of milliseconds */
+    return conn->flags & TCP_TS_RECENT && seg->has_timestamps && tcp_lt(seg->ts_value, conn->ts_recent) &&
+           tcp_clock(self) - conn->ts_recent_at < idle;
+}
+
+static void refuse(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg, enum tcp_drop reason)
+{
+    /* Data tells that the peer missed an acknowledgement, so it gets one; without data, peers could answer one another
+     * for ever. */
+    if (seg->len > 0)
+        tcp_ack_now(self, conn);
+    else
+        tcp_ack_limited(self, conn);
+    tn_drop(self, seg->packet, reason);
+}
+
+/* Timestamps come before sequence numbers (RFC 7323 §5.3). False: the segment is used up. */
+static bool check_timestamps(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (!(conn->flags & TCP_TIMESTAMPS) || seg->flags & TN_TCP_RST)
+        return true;
+    if (!seg->has_timestamps && !(seg->flags & TN_TCP_SYN)) {
+        tn_drop(self, seg->packet, TCP_DROP_NO_TIMESTAMP);
+        return false;
+    }
+    if (is_old_timestamp(self, conn, seg)) {
+        refuse(self, conn, seg, TCP_DROP_PAWS);
+        return false;
+    }
+    return true;
+}
+
+/* Table 6. */
+static bool is_acceptable(const struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    uint32_t window = tcp_rcv_wnd(conn);
+    uint32_t length = tcp_segment_end(seg) - seg->seq;
+    bool starts_inside = seg->seq - conn->rcv_nxt < window;
+    if (length == 0)
+        return window == 0 ? seg->seq == conn->rcv_nxt : starts_inside;
+    return window > 0 && (starts_inside || seg->seq + length - 1 - conn->rcv_nxt < window);
+}
+
+/* RFC 2883 §4: what came again is reported. */
+static void note_old_data(struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    if (seg->len == 0 || !tcp_lt(seg->seq, conn->rcv_nxt))
+        return;
+    conn->dsack_start = seg->seq;
+    conn->dsack_end = tcp_seq_min(seg->seq + seg->len, conn->rcv_nxt);
+    conn->flags |= TCP_DSACK;
+}
+
+/* The SYN that began this connection, again: our answer to it was lost. The RFC would have an ACK, which a peer in SYN-SENT
+ * does not understand. */
+static bool is_syn_again(const struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    return conn->state == TCP_ST_SYN_RECEIVED && seg->seq == conn->rcv_nxt - 1 &&
+           (seg->flags & (TN_TCP_SYN | TN_TCP_ACK | TN_TCP_RST)) == TN_TCP_SYN;
+}
+
+static void answer_syn_again(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (tcp_ack_limited(self, conn)) {
+        conn->flags &= ~TCP_ACK_NOW;
+        conn->flags |= TCP_SYN_DUE | TCP_SYN_REPEATED;
+    }
+    tn_drop(self, seg->packet, TCP_DROP_SYN_AGAIN);
+}
+
+static void refuse_sequence(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (seg->flags & TN_TCP_RST) {
+        tn_drop(self, seg->packet, TCP_DROP_RESET_OUT_OF_WINDOW);
+        return;
+    }
+    if (conn->state == TCP_ST_TIME_WAIT && seg->flags & TN_TCP_FIN)
+        tcp_enter_time_wait(self, conn); /* the peer's FIN again: 2 MSL from now */
+    note_old_data(conn, seg);
+    bool old = seg->len > 0 && tcp_le(seg->seq + seg->len, conn->rcv_nxt);
+    refuse(self, conn, seg, old ? TCP_DROP_OLD_DATA : TCP_DROP_OUT_OF_WINDOW);
+}
+
+/* In a simultaneous open the peer's SYN-ACK repeats the SYN that we know: only its acknowledgement is new (A.2). */
+static void strip_known_syn(const struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    const uint8_t both = TN_TCP_SYN | TN_TCP_ACK;
+    if (conn->state == TCP_ST_SYN_RECEIVED && (seg->flags & both) == both && seg->seq == conn->rcv_nxt - 1) {
+        seg->seq++;
+        seg->flags &= (uint8_t)~TN_TCP_SYN;
+    }
+}
+
+/* A window of zero takes no data, but acknowledgements of segments with data (§3.10.7.4: "special allowance"). */
+static void strip_for_zero_window(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    bool carries = seg->len > 0 || seg->flags & TN_TCP_FIN;
+    if (tcp_rcv_wnd(conn) > 0 || seg->seq != conn->rcv_nxt || !carries || seg->flags & TN_TCP_SYN)
+        return;
+    seg->len = 0;
+    seg->flags &= (uint8_t)~TN_TCP_FIN;
+    tn_packet_trim(seg->packet, 0);
+    tcp_ack_now(self, conn);
+}
+
+/* Cuts off what lies outside the window: old data in front, too much behind, a FIN with it. */
+static void trim_to_window(struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    note_old_data(conn, seg);
+    if (tcp_lt(seg->seq, conn->rcv_nxt)) {
+        uint32_t old = tcp_min32(conn->rcv_nxt - seg->seq, seg->len);
+        tn_packet_pull(seg->packet, old);
+        seg->len -= old;
+        seg->seq = conn->rcv_nxt;
+    }
+    if (tcp_lt(conn->rcv_adv, seg->seq + seg->len)) {
+        seg->len = tcp_lt(seg->seq, conn->rcv_adv) ? conn->rcv_adv - seg->seq : 0;
+        tn_packet_trim(seg->packet, seg->len);
+        seg->flags &= (uint8_t)~TN_TCP_FIN;
+    }
+}
+
+/* False: the segment is used up. */
+static bool check_sequence(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (!check_timestamps(self, conn, seg))
+        return false;
+    strip_known_syn(conn, seg);
+    strip_for_zero_window(self, conn, seg);
+    if (is_syn_again(conn, seg)) {
+        answer_syn_again(self, conn, seg);
+        return false;
+    }
+    if (!is_acceptable(conn, seg)) {
+        refuse_sequence(self, conn, seg);
+        return false;
+    }
+    /* RFC 7323 §4.3 (2) */
+    if (seg->has_timestamps && tcp_le(conn->ts_recent, seg->ts_value) &&
+        tcp_le(seg->seq, conn->last_ack_sent)) {
+        conn->ts_recent = seg->ts_value;
+        conn->ts_recent_at = tcp_clock(self);
+    }
+    return true;
+}
+
+/* ---- Second: RST ---- */
+
+static void challenge(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg,
+                      enum tcp_drop reason)
+{
+    if (tcp_ack_limited(self, conn))
+        tn_count(self, TCP_CHALLENGE_ACKS);
+    tn_drop(self, seg->packet, reason);
+}
+
+/* RFC 5961 §3.2: only the exact sequence number resets. */
+static void take_reset(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (conn->state == TCP_ST_TIME_WAIT) { /* RFC 1337, fix (F1); §3.10.7.4 would close */
+        tn_drop(self, seg->packet, TCP_DROP_RESET_IN_TIME_WAIT);
+        return;
+    }
+    if (seg->seq != conn->rcv_nxt) {
+        challenge(self, conn, seg, TCP_DROP_RESET_CHALLENGED);
+        return;
+    }
+    self->core->packet_free(self, seg->packet);
+    tn_count(self, TCP_RESETS_IN);
+    /* In CLOSING and LAST-ACK all had been said; nobody needs to be told of an error. */
+    bool said = conn->state == TCP_ST_CLOSING || conn->state == TCP_ST_LAST_ACK;
+    tcp_finish(self, conn, conn->state == TCP_ST_SYN_RECEIVED ? ECONNREFUSED : said ? 0 : ECONNRESET);
+}
+
+/* ---- Fourth: SYN ---- */
+
+static void take_syn(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (conn->state == TCP_ST_SYN_RECEIVED && conn->flags & TCP_PASSIVE) {
+        tn_drop(self, seg->packet, TCP_DROP_SYN_RECEIVED_SYN);
+        tcp_finish(self, conn, 0); /* back to LISTEN */
+        return;
+    }
+    challenge(self, conn, seg, TCP_DROP_SYN_CHALLENGED); /* RFC 5961 §4 */
+}
+
+/* ---- Fifth: ACK ---- */
+
+/* What may be acknowledged at most: a probe of a closed window was sent, but does not count as such. */
+static uint32_t highest_sent(const struct tcp_conn *conn)
+{
+    return conn->snd_nxt + (conn->flags & TCP_PROBED ? 1 : 0);
+}
+
+/* False: the segment is used up, and perhaps the connection has ended. */
+static bool complete_handshake(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (!tcp_lt(conn->snd_una, seg->ack) || tcp_lt(conn->snd_nxt, seg->ack)) {
+        tcp_reply_reset(self, seg);
+        tn_drop(self, seg->packet, TCP_DROP_SYN_RECEIVED_ACK);
+        return false;
+    }
+    conn->snd_una = seg->ack;
+    tcp_establish(self, conn, seg);
+    return true;
+}
+
+static bool take_ack(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (!(seg->flags & TN_TCP_ACK)) {
+        tn_drop(self, seg->packet, TCP_DROP_NO_ACK);
+        return false;
+    }
+    if (conn->state == TCP_ST_SYN_RECEIVED)
+        return complete_handshake(self, conn, seg);
+    /* RFC 5961 §5 */
+    if (tcp_lt(seg->ack, conn->snd_una - conn->max_snd_wnd) || tcp_lt(highest_sent(conn), seg->ack)) {
+        challenge(self, conn, seg, TCP_DROP_ACK_OUT_OF_RANGE);
+        return false;
+    }
+    if (conn->state == TCP_ST_TIME_WAIT)
+        return true;
+    struct tn_packet *packet = seg->packet;
+    if (!tcp_acknowledge(self, conn, seg)) {
+        self->core->packet_free(self, packet);
+        return false;
+    }
+    return true;
+}
+
+/* ---- The steps ---- */
+
+static void input_synchronized(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (!check_sequence(self, conn, seg))
+        return;
+    if (seg->flags & TN_TCP_RST) {
+        take_reset(self, conn, seg);
+        return;
+    }
+    if (seg->flags & TN_TCP_SYN) {
+        take_syn(self, conn, seg);
+        return;
+    }
+    conn->probes_sent = 0; /* it has shown to be alive (§3.8.4) */
+    trim_to_window(conn, seg);
+    if (take_ack(self, conn, seg))
+        tcp_receive(self, conn, seg); /* seventh and eighth; URG (sixth) is ignored: its data is data */
+}
+
+/* §3.10.7.1 */
+static void input_closed(struct tn_self *self, struct tcp_segment *seg)
+{
+    if (seg->flags & TN_TCP_RST) {
+        tn_drop(self, seg->packet, TCP_DROP_STRAY_RESET);
+        return;
+    }
+    tcp_reply_reset(self, seg);
+    tn_drop(self, seg->packet, TCP_DROP_NO_CONNECTION);
+}
+
+/* RFC 6191 §2: a SYN that cannot be an old one ends TIME-WAIT, and begins a new connection. */
+static bool begins_anew(const struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    if (conn->state != TCP_ST_TIME_WAIT ||
+        (seg->flags & (TN_TCP_SYN | TN_TCP_ACK | TN_TCP_RST)) != TN_TCP_SYN)
+        return false;
+    bool later = tcp_lt(conn->rcv_nxt, seg->seq);
+    bool had = conn->flags & TCP_TIMESTAMPS;
+    if (had && seg->has_timestamps && seg->ts_value != conn->ts_recent)
+        return tcp_lt(conn->ts_recent, seg->ts_value);
+    return later || (!had && seg->has_timestamps);
+}
+
+static void input_segment(struct tn_self *self, struct tcp_segment *seg)
+{
+    struct tn_socket *sock = self->core->socket_lookup(self, seg->packet);
+    struct tcp_conn *conn = sock ? tn_socket_state(sock) : NULL;
+    if (conn && begins_anew(conn, seg)) {
+        tn_count(self, TCP_TIME_WAITS_REUSED);
+        tcp_finish(self, conn, 0);
+        sock = self->core->socket_lookup(self, seg->packet);
+        conn = sock ? tn_socket_state(sock) : NULL;
+    }
+    switch (conn ? conn->state : TCP_ST_CLOSED) {
+    case TCP_ST_CLOSED:
+        input_closed(self, seg);
+        return;
+    case TCP_ST_LISTEN:
+        tcp_input_listen(self, sock, seg);
+        return;
+    default:
+        break;
+    }
+    conn->last_heard = tcp_clock(self);
+    conn->cause = seg->packet->serial;
+    if (conn->state == TCP_ST_SYN_SENT)
+        tcp_input_syn_sent(self, conn, seg);
+    else
+        input_synchronized(self, conn, seg);
+}
+
+void tcp_input(struct tn_self *self, struct tn_packet *packet)
+{
+    tn_count(self, TCP_SEGMENTS_IN);
+    struct tcp_segment seg = {.packet = packet};
+    int reason = check_addresses(self, packet);
+    if (reason < 0)
+        reason = take_apart(self, packet, &seg);
+    if (reason >= 0)
+        tn_drop(self, packet, (unsigned)reason);
+    else
+        input_segment(self, &seg);
+}

@@ -1,0 +1,265 @@
+/* output.c: what to send now.
+ *
+ * tcp_output() runs once a batch for each connection on the list, after all segments of the batch were looked at and the
+ * users have read and written: so one acknowledgement answers many segments (MUST-58, MUST-59), and rides on data if
+ * there is some. In order:
+ *     acknowledgements that report a gap, alone, because with data they would not count as duplicates (RFC 5681 §2)
+ *     what was lost, then new data and FIN, as far as the congestion window, the peer's window, silly-window avoidance
+ *     and Nagle let them
+ *     an acknowledgement, if one is due and none was sent
+ * If nothing is in flight then and something waits, the persist timer starts. */
+#include "tcp.h"
+
+/* §3.8.6.2.1: the override timeout of silly-window avoidance. */
+#define OVERRIDE_LEAST (100 * TN_MSEC)
+#define OVERRIDE_MOST  (1 * TN_SEC)
+
+static bool fin_due(const struct tcp_conn *conn)
+{
+    return (conn->flags & (TCP_FIN_QUEUED | TCP_FIN_SENT)) == TCP_FIN_QUEUED;
+}
+
+/* Octets that wait to be sent for the first time. */
+static uint32_t unsent(struct tcp_conn *conn)
+{
+    return conn->flags & TCP_FIN_SENT ? 0 : tcp_data_end(conn) - conn->snd_nxt;
+}
+
+/* U of §3.8.6.2.1. A peer may have taken window back: then there is none (MUST-34, SHLD-15). */
+static uint32_t usable_window(const struct tcp_conn *conn)
+{
+    uint32_t edge = conn->snd_una + conn->snd_wnd;
+    return tcp_lt(conn->snd_nxt, edge) ? edge - conn->snd_nxt : 0;
+}
+
+/* Whether the congestion window holds `len` octets back. One segment may always be on its way. */
+static bool pipe_full(struct tcp_conn *conn, uint32_t len)
+{
+    uint32_t pipe = tcp_pipe(conn);
+    if (pipe == 0 || pipe + len <= conn->cwnd)
+        return false;
+    conn->flags |= TCP_CWND_LIMITED;
+    return true;
+}
+
+/* ---- Again ---- */
+
+static bool resend(struct tn_self *self, struct tcp_conn *conn, const struct tcp_run *run, uint32_t len)
+{
+    bool fin = conn->flags & TCP_FIN_SENT && run->start + len == conn->snd_nxt;
+    if (!tcp_send_segment(self, conn, run->start, len - fin, fin ? TN_TCP_FIN : 0))
+        return false;
+    tn_count(self, TCP_RETRANSMITS);
+    conn->retransmits++;
+    return true;
+}
+
+static void send_lost(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_run *run = conn->lost ? tcp_runs_next_lost(conn->run_head) : NULL;
+    while (run) {
+        uint32_t len = tcp_min32(run->end - run->start, conn->mss);
+        bool first = run == conn->run_head;
+        if (!(conn->flags & TCP_FAST_SEND) && pipe_full(conn, len))
+            return;
+        /* SHLD-16: within the window that the peer offers now; the first, to learn of it, in any case. */
+        if (!first && tcp_lt(conn->snd_una + conn->snd_wnd, run->start + len))
+            return;
+        if (!resend(self, conn, run, len))
+            return;
+        conn->flags &= ~TCP_FAST_SEND;
+        if (first)
+            tcp_start_retransmit(self, conn);
+        run = tcp_runs_next_lost(tcp_runs_resent(self, conn, run, len));
+    }
+}
+
+/* ---- New ---- */
+
+/* Something is in flight from now on: the retransmission timer runs (RFC 6298 (5.1)). */
+static void note_flight(struct tn_self *self, struct tcp_conn *conn)
+{
+    bool idle = conn->retransmit_at == TN_NEVER;
+    if (!idle && !(conn->flags & TCP_PERSIST))
+        return;
+    conn->flags &= ~TCP_PERSIST;
+    conn->backoff = 0;
+    conn->progress_at = self->core->now(self);
+    tcp_start_retransmit(self, conn);
+}
+
+/* Sends the next `len` octets, and the FIN if `fin`. False: it was not possible now. */
+static bool send_next(struct tn_self *self, struct tcp_conn *conn, uint32_t len, bool fin)
+{
+    uint32_t seq = conn->snd_nxt;
+    if (!tcp_runs_append(self, conn, seq + len + fin))
+        return false;
+    bool sent = tcp_send_segment(self, conn, seq, len, fin ? TN_TCP_FIN : 0);
+    conn->snd_nxt = seq + len + fin; /* if there was no packet for it, it counts as lost on the way */
+    if (fin)
+        conn->flags |= TCP_FIN_SENT;
+    if (len < conn->mss)
+        conn->small_end = conn->snd_nxt;
+    conn->flags &= ~TCP_PROBED;
+    conn->last_sent = tcp_clock(self);
+    note_flight(self, conn);
+    tn_count_add(self, TCP_DATA_OUT, len);
+    return sent;
+}
+
+/* Whether a segment that is not full may go: §3.8.6.2.1, rules (2) and (3), with Nagle's algorithm as A.3 modifies it:
+ * data waits only while another segment that was not full is unacknowledged. */
+static bool worth_sending(struct tcp_conn *conn, uint32_t len)
+{
+    if (len < unsent(conn))
+        return len >= conn->max_snd_wnd / 2;
+    return tcp_socket(conn)->flags & TN_SOCK_NODELAY || !tcp_lt(conn->snd_una, conn->small_end);
+}
+
+static void send_new(struct tn_self *self, struct tcp_conn *conn)
+{
+    for (;;) {
+        uint32_t queued = unsent(conn);
+        uint32_t window = usable_window(conn);
+        uint32_t len = tcp_min32(tcp_min32(queued, window), conn->mss);
+        bool fin = fin_due(conn) && len == queued && len < window;
+        if ((len == 0 && !fin) || pipe_full(conn, len + fin))
+            return;
+        if (len < conn->mss && !fin && !worth_sending(conn, len))
+            return;
+        if (!send_next(self, conn, len, fin))
+            return;
+    }
+}
+
+/* RFC 5681 §4.1: after a pause longer than the timeout the old window says little. */
+static void restart_after_idle(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (conn->snd_una != conn->snd_nxt || (unsent(conn) == 0 && !fin_due(conn)))
+        return;
+    if ((tcp_clock(self) - conn->last_sent) * TN_MSEC > tcp_rto(self, conn))
+        tcp_cc_idle(self, conn);
+}
+
+/* ---- A closed window ---- */
+
+/* Nothing is in flight: if something waits, only a timer can get it going. */
+static void wait_for_window(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (conn->snd_una != conn->snd_nxt)
+        return;
+    bool waits = unsent(conn) > 0 || fin_due(conn);
+    bool persist = conn->flags & TCP_PERSIST;
+    if (waits == persist)
+        return;
+    conn->flags ^= TCP_PERSIST;
+    conn->backoff = 0;
+    if (!waits) {
+        conn->retransmit_at = TN_NEVER;
+        return;
+    }
+    conn->progress_at = self->core->now(self);
+    tn_time delay = tcp_rto(self, conn); /* SHLD-29 */
+    if (usable_window(conn) > 0)
+        delay = tn_min(tn_max(delay, OVERRIDE_LEAST), OVERRIDE_MOST);
+    tcp_deadline(self, conn, &conn->retransmit_at, self->core->now(self) + delay);
+}
+
+/* Sends the first octet that is not acknowledged, without counting it as sent: MUST-36. A FIN is such an octet. */
+static void probe(struct tn_self *self, struct tcp_conn *conn)
+{
+    bool fin = tcp_data_end(conn) == conn->snd_una;
+    tn_count(self, TCP_WINDOW_PROBES);
+    tcp_send_segment(self, conn, conn->snd_una, fin ? 0 : 1, fin ? TN_TCP_FIN : 0);
+    if (conn->snd_una == conn->snd_nxt)
+        conn->flags |= TCP_PROBED;
+}
+
+void tcp_output_probe(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (tcp_find_path(self, conn) < 0)
+        return;
+    uint32_t window = usable_window(conn);
+    if (window == 0 || conn->snd_una != conn->snd_nxt) {
+        probe(self, conn);
+        return;
+    }
+    uint32_t queued = unsent(conn); /* rule (4) of §3.8.6.2.1 */
+    uint32_t len = tcp_min32(tcp_min32(queued, window), conn->mss);
+    send_next(self, conn, len, fin_due(conn) && len == queued && len < window);
+}
+
+/* ---- All of it ---- */
+
+/* Peers without SACK count duplicate acknowledgements, so each segment above a gap gets its own (RFC 5681 §4.2). */
+static void report_gaps(struct tn_self *self, struct tcp_conn *conn)
+{
+    bool gap = conn->blocks || conn->flags & TCP_DSACK;
+    if (!(conn->flags & TCP_ACK_NOW) || !gap)
+        return;
+    unsigned acks = conn->flags & TCP_SACK ? 1 : (unsigned)tn_max(conn->dup_acks_due, 1);
+    conn->dup_acks_due = 0;
+    while (acks-- > 0)
+        tcp_send_ack(self, conn);
+}
+
+static void acknowledge(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (conn->flags & TCP_ACK_NOW)
+        tcp_send_ack(self, conn);
+    else if (conn->flags & TCP_ACK_LATER && conn->ack_at == TN_NEVER)
+        tcp_deadline(self, conn, &conn->ack_at, self->core->now(self) + tcp_options(self)->delayed_ack);
+}
+
+static void output_handshake(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (conn->flags & TCP_SYN_DUE) {
+        conn->flags &= ~TCP_SYN_DUE;
+        tcp_send_syn(self, conn);
+        tcp_start_retransmit(self, conn);
+    } else if (conn->flags & TCP_ACK_NOW && conn->state == TCP_ST_SYN_RECEIVED) {
+        tcp_send_ack(self, conn);
+    }
+}
+
+static void output_data(struct tn_self *self, struct tcp_conn *conn)
+{
+    restart_after_idle(self, conn);
+    report_gaps(self, conn);
+    conn->flags &= ~TCP_CWND_LIMITED;
+    send_lost(self, conn);
+    send_new(self, conn);
+    acknowledge(self, conn);
+    wait_for_window(self, conn);
+}
+
+/* No way to the peer at this moment: timers will try again. */
+static void unreachable(struct tn_self *self, struct tcp_conn *conn, int error)
+{
+    self->core->socket_soft_error(self, tcp_socket(conn), -error);
+    if (conn->flags & TCP_SYN_DUE)
+        tcp_start_retransmit(self, conn);
+    else if (conn->state >= TCP_ST_ESTABLISHED)
+        wait_for_window(self, conn);
+}
+
+void tcp_output(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (conn->state <= TCP_ST_LISTEN)
+        return;
+    int error = tcp_find_path(self, conn);
+    if (error < 0) {
+        unreachable(self, conn, error);
+        return;
+    }
+    if (conn->flags & TCP_PROGRESS) { /* RFC 4861 §7.3.1: the neighbour is reachable */
+        conn->flags &= ~TCP_PROGRESS;
+        self->core->neighbour_confirm(self, &tcp_socket(conn)->path);
+    }
+    if (conn->state < TCP_ST_ESTABLISHED)
+        output_handshake(self, conn);
+    else if (conn->state == TCP_ST_TIME_WAIT)
+        acknowledge(self, conn);
+    else
+        output_data(self, conn);
+}

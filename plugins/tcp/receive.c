@@ -1,0 +1,103 @@
+/* receive.c: the peer's data and its FIN: §3.10.7.4, seventh and eighth; when to acknowledge them (§3.8.6.3). */
+#include "tcp.h"
+
+static bool takes_data(uint8_t state)
+{
+    return state == TCP_ST_ESTABLISHED || state == TCP_ST_FIN_WAIT_1 || state == TCP_ST_FIN_WAIT_2;
+}
+
+/* RFC 5681 §4.2: at least every second full-sized segment, and at once where data fills a gap. The first data of a
+ * connection too: a sender in slow start waits for it. */
+static void owe_ack(struct tn_self *self, struct tcp_conn *conn, uint32_t octets, bool filled_gap)
+{
+    conn->unacked += octets;
+    if (filled_gap || !(conn->flags & TCP_DATA_ACKED) || conn->unacked >= 2u * conn->rcv_mss)
+        conn->flags |= TCP_ACK_NOW;
+    else
+        conn->flags |= TCP_ACK_LATER;
+    conn->flags |= TCP_DATA_ACKED;
+    tcp_schedule(self, conn);
+}
+
+static void take_in_order(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    uint32_t octets = seg->len;
+    conn->rcv_mss = (uint16_t)tn_min(tn_max(conn->rcv_mss, octets), UINT16_MAX);
+    tcp_deliver(self, conn, seg->packet);
+    bool filled_gap = conn->blocks != NULL;
+    if (filled_gap)
+        octets += tcp_reassembly_deliver(self, conn);
+    owe_ack(self, conn, octets, filled_gap);
+}
+
+static void take_out_of_order(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (tcp_reassembly_keep(self, conn, seg))
+        tn_count(self, TCP_OUT_OF_ORDER);
+    if (conn->dup_acks_due < UINT8_MAX)
+        conn->dup_acks_due++;
+    tcp_ack_now(self, conn);
+}
+
+/* Cuts off what lies beyond the peer's own FIN; false if that is all of it. */
+static bool trim_to_fin(struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (!(conn->flags & TCP_FIN_HELD) || tcp_le(seg->seq + seg->len, conn->rcv_fin))
+        return true;
+    if (tcp_le(conn->rcv_fin, seg->seq))
+        return false;
+    seg->len = conn->rcv_fin - seg->seq;
+    tn_packet_trim(seg->packet, seg->len);
+    return true;
+}
+
+static void take_data(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (seg->len == 0 || !takes_data(conn->state))
+        self->core->packet_free(self, seg->packet);
+    else if (!trim_to_fin(conn, seg))
+        tn_drop(self, seg->packet, TCP_DROP_BEYOND_FIN);
+    else if (seg->seq == conn->rcv_nxt)
+        take_in_order(self, conn, seg);
+    else
+        take_out_of_order(self, conn, seg);
+}
+
+/* A FIN may come before data that it follows: it is remembered. One before data that has come is nonsense. */
+static void hold_fin(struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    if (!(seg->flags & TN_TCP_FIN) || conn->flags & TCP_FIN_HELD || !takes_data(conn->state))
+        return;
+    uint32_t at = seg->seq + seg->len;
+    for (const struct tcp_block *b = conn->blocks; b; b = b->next)
+        if (tcp_lt(at, b->end))
+            return;
+    conn->flags |= TCP_FIN_HELD;
+    conn->rcv_fin = at;
+}
+
+void tcp_receive(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    /* SHLD-3: data for a user who will not read it. */
+    if (seg->len > 0 && takes_data(conn->state) && tcp_socket(conn)->flags & TN_SOCK_CLOSED) {
+        tn_drop(self, seg->packet, TCP_DROP_AFTER_CLOSE);
+        tcp_abort(self, conn, ECONNRESET);
+        return;
+    }
+    hold_fin(conn, seg);
+    bool fin_only = seg->flags & TN_TCP_FIN && seg->len == 0;
+    take_data(self, conn, seg);
+    if (!(conn->flags & TCP_FIN_HELD) || !takes_data(conn->state))
+        return;
+    if (conn->rcv_nxt == conn->rcv_fin)
+        tcp_fin_received(self, conn);
+    else if (fin_only)
+        tcp_ack_now(self, conn); /* out of order */
+}
+
+void tcp_user_received(struct tn_self *self, struct tn_socket *sock)
+{
+    struct tcp_conn *conn = tn_socket_state(sock);
+    if (takes_data(conn->state) && tcp_window_update_due(conn))
+        tcp_ack_now(self, conn);
+}

@@ -1,0 +1,172 @@
+/* tcp: the Transmission Control Protocol (RFC 9293), for every address family.
+ *
+ * Theory of operation
+ *
+ * A connection is a struct tcp_conn behind a socket of the core. Octets lie in the socket's two queues; this plugin says
+ * when they move. A batch of segments goes through four doors:
+ *
+ *     tcp_input()    each segment, in the order of §3.10.7. State changes at once, data goes to the socket's receive
+ *                    queue, but nothing is sent (but resets to strangers): the connection is put on a list instead.
+ *     tcp_timer()    the connection's timer, which serves all its deadlines (connection.c).
+ *     send_ready(), received(), close()   the user wrote, read or closed; onto the list, too.
+ *     tcp_flush()    at the end of the batch: tcp_output() for each connection on the list sends what may be sent, once
+ *                    for all that the batch has brought, and the one acknowledgement that answers it.
+ *
+ * What is in flight is a list of runs (scoreboard.c), each with the time at which it was sent and its fate. From it come
+ * round-trip times, the amount that is on its way, what is lost (recovery.c) and what is sent next (output.c). snd_nxt
+ * never goes back: what is lost is marked, and sent again as the congestion window lets it.
+ *
+ * A probe of a closed window sends an octet that does not count as sent (TCP_PROBED), so nothing that measures what is
+ * in flight need know of it.
+ *
+ * Swap: nothing here is held by address but core memory, so new code of the same schema goes on with every connection
+ * where the old one stood. The schema names the layout of tcp_conn, tcp_run, tcp_block and tcp_state, and the order of
+ * counters and drops: it changes with them. */
+#include "tcp.h"
+
+/* At most, in all connections: as many batches in flight, and as many gaps. */
+#define RUNS_LIMIT   (4u << 20)
+#define BLOCKS_LIMIT (1u << 20)
+
+static int tcp_start(struct tn_self *self, struct tn_text *why)
+{
+    struct tcp_state *state = tcp_state(self);
+    state->ready_end = &state->ready;
+    state->runs = self->core->slab_create(self, "tcp-runs", sizeof(struct tcp_run), RUNS_LIMIT);
+    state->blocks = self->core->slab_create(self, "tcp-blocks", sizeof(struct tcp_block), BLOCKS_LIMIT);
+    if (state->runs && state->blocks)
+        return 0;
+    tn_text_add(why, "no memory for the records of what is in flight");
+    return -ENOMEM;
+}
+
+static void tcp_flush(struct tn_self *self)
+{
+    struct tcp_conn *conn;
+    while ((conn = tcp_state(self)->ready) != NULL) {
+        tcp_unschedule(self, conn);
+        tcp_output(self, conn);
+    }
+}
+
+/* ---- Operations of a transport ---- */
+
+static int tcp_open(struct tn_self *self, struct tn_socket *sock)
+{
+    sock->rcvbuf = (uint32_t)tcp_options(self)->receive_buffer;
+    sock->sndbuf = (uint32_t)tcp_options(self)->send_buffer;
+    tcp_conn_init(tn_socket_state(sock));
+    return 0;
+}
+
+static int tcp_listen(struct tn_self *self, struct tn_socket *sock)
+{
+    struct tcp_conn *conn = tn_socket_state(sock);
+    if (conn->state == TCP_ST_LISTEN)
+        return 0;
+    if (conn->state != TCP_ST_CLOSED)
+        return -EISCONN;
+    tcp_set_state(self, conn, TCP_ST_LISTEN);
+    return 0;
+}
+
+static void tcp_send_ready(struct tn_self *self, struct tn_socket *sock)
+{
+    struct tcp_conn *conn = tn_socket_state(sock);
+    if (conn->state < TCP_ST_SYN_SENT)
+        return;
+    if (sock->flags & TN_SOCK_SHUT_SEND)
+        tcp_close_send(self, conn);
+    tcp_schedule(self, conn);
+}
+
+static const char *tcp_socket_state_name(struct tn_self *self, const struct tn_socket *sock)
+{
+    const struct tcp_conn *conn = (const void *)(sock + 1);
+    return tcp_state_name(conn->state);
+}
+
+/* ---- The descriptor ---- */
+
+static const struct tn_claim tcp_claims[] = {
+    {.table = TN_TABLE_IPPROTO, .family = 0, .input = 0, .key = IPPROTO_TCP},
+};
+
+#define OPTION(text, kind, member)                                   \
+    {                                                                \
+        text, TN_OPTION_##kind, offsetof(struct tcp_options, member) \
+    }
+static const struct tn_option tcp_option_list[] = {
+    OPTION("receive-buffer", SIZE, receive_buffer),
+    OPTION("send-buffer", SIZE, send_buffer),
+    OPTION("initial-window", INT, initial_window),
+    OPTION("reassembly-limit", INT, reassembly_limit),
+    OPTION("challenge-limit", INT, challenge_limit),
+    OPTION("time-wait", DURATION, time_wait),
+    OPTION("fin-wait", DURATION, fin_wait),
+    OPTION("delayed-ack", DURATION, delayed_ack),
+    OPTION("initial-rto", DURATION, initial_rto),
+    OPTION("minimum-rto", DURATION, minimum_rto),
+    OPTION("maximum-rto", DURATION, maximum_rto),
+    OPTION("syn-timeout", DURATION, syn_timeout),
+    OPTION("user-timeout", DURATION, user_timeout),
+    OPTION("keepalive-time", DURATION, keepalive_time),
+    OPTION("keepalive-interval", DURATION, keepalive_interval),
+    OPTION("keepalive-probes", INT, keepalive_probes),
+    OPTION("window-scaling", BOOL, window_scaling),
+    OPTION("timestamps", BOOL, timestamps),
+    OPTION("sack", BOOL, sack),
+};
+
+static const struct tn_name tcp_counters[] = {TCP_COUNTERS(TN_NAME_ENTRY)};
+static const struct tn_name tcp_drops[] = {TCP_DROPS(TN_NAME_ENTRY)};
+
+static tn_input_fn *const tcp_inputs[] = {tcp_input};
+static tn_timer_fn *const tcp_timers[TCP_TIMER_COUNT] = {[TCP_TIMER_CONNECTION] = tcp_timer};
+
+static const struct tn_transport_ops tcp_transport = {
+    .type = SOCK_STREAM,
+    .header_size = sizeof(struct tn_tcp_header),
+    .socket_size = sizeof(struct tcp_conn),
+    .open = tcp_open,
+    .listen = tcp_listen,
+    .connect = tcp_connect,
+    .send_ready = tcp_send_ready,
+    .received = tcp_user_received,
+    .close = tcp_close,
+    .set_option = tcp_set_option,
+    .get_option = tcp_get_option,
+    .error = tcp_error,
+    .state_name = tcp_socket_state_name,
+};
+
+static const struct tn_plugin tcp_plugin = {
+    TN_PLUGIN_HEADER,
+    .name = "tcp",
+    .version = "0.1.0",
+    .kind = "transport",
+    .schema = "tcp/1",
+    .state_size = sizeof(struct tcp_state),
+    .options_size = sizeof(struct tcp_options),
+    .claims = tcp_claims,
+    .claim_count = TN_ARRAY_SIZE(tcp_claims),
+    .options = tcp_option_list,
+    .option_count = TN_ARRAY_SIZE(tcp_option_list),
+    .counters = tcp_counters,
+    .counter_count = TCP_COUNTER_COUNT,
+    .drops = tcp_drops,
+    .drop_count = TCP_DROP_COUNT,
+    .inputs = tcp_inputs,
+    .input_count = TN_ARRAY_SIZE(tcp_inputs),
+    .timers = tcp_timers,
+    .timer_count = TCP_TIMER_COUNT,
+    .start = tcp_start,
+    .flush = tcp_flush,
+    .describe = tcp_describe,
+    .transport = &tcp_transport,
+};
+
+const struct tn_plugin *tn_plugin_entry(void)
+{
+    return &tcp_plugin;
+}

@@ -1,0 +1,623 @@
+/* tcp.h: what the files of the plugin share: the record of a connection, and the files' functions.
+ *
+ * The files stand in this order, each calling only those before it:
+ *     options.c         options of a segment, read and written
+ *     describe.c        a segment as a line of text
+ *     rtt.c             round-trip time and the retransmission timeout (RFC 6298)
+ *     congestion.c      the congestion window (RFC 5681)
+ *     scoreboard.c      what is in flight, and what became of it
+ *     reassembly.c      what came out of order
+ *     window.c          the window that is offered to the peer
+ *     connection.c      states, the list of connections with something to send, deadlines, the end
+ *     segment.c         making segments and sending them
+ *     close.c           FIN, reset, abort, TIME-WAIT
+ *     recovery.c        loss: finding it, and the phases that follow (RFC 6675, RFC 6582)
+ *     output.c          what to send now
+ *     timers.c          what happens when nothing happens
+ *     error.c           news from the network (ICMP)
+ *     acknowledge.c     the peer's acknowledgement (§3.10.7.4, fifth)
+ *     receive.c         the peer's data and FIN (§3.10.7.4, seventh and eighth)
+ *     handshake.c       LISTEN, SYN-SENT and SYN-RECEIVED
+ *     input.c           a segment arrives (§3.10.7)
+ *     socket_options.c  TCP_NODELAY, TCP_INFO …
+ *     tcp.c             theory of operation, and the descriptor
+ * Sections without the number of an RFC are RFC 9293's. */
+#ifndef TENON_TCP_H
+#define TENON_TCP_H
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "tenon/plugin.h"
+#include "tenon/proto/tcp.h"
+
+/* ---- Counters and reasons to drop ------------------------------------------------------------------------------ */
+
+#define TCP_COUNTERS(X)                                                                                   \
+    X(SEGMENTS_IN, "segments-in", "Segments received")                                                    \
+    X(SEGMENTS_OUT, "segments-out", "Segments sent")                                                      \
+    X(DATA_IN, "data-bytes-in", "Bytes received in order and handed to sockets")                          \
+    X(DATA_OUT, "data-bytes-out", "Bytes of new data sent")                                               \
+    X(ACTIVE_OPENS, "active-opens", "Connections begun by this side")                                     \
+    X(PASSIVE_OPENS, "passive-opens", "Connections begun by the other side")                              \
+    X(HANDSHAKES, "handshakes", "Handshakes completed")                                                   \
+    X(RESETS_IN, "resets-in", "Connections ended by the peer's reset")                                    \
+    X(RESETS_OUT, "resets-out", "Resets sent")                                                            \
+    X(TIMEOUTS, "timeouts", "Connections given up because nothing was heard")                             \
+    X(RETRANSMITS, "retransmits", "Segments sent again")                                                  \
+    X(RETRANSMIT_TIMEOUTS, "retransmit-timeouts", "Retransmission timeouts")                              \
+    X(FAST_RECOVERIES, "fast-recoveries", "Losses found by acknowledgements, without a timeout")          \
+    X(LOST_RETRANSMITS, "lost-retransmits", "Retransmissions found to be lost themselves")                \
+    X(SACK_RENEGED, "sack-reneged", "Times the peer discarded data that it had selectively acknowledged") \
+    X(DUPLICATE_ACKS_IN, "duplicate-acks-in", "Duplicate acknowledgements received")                      \
+    X(ACKS_OUT, "acks-out", "Acknowledgements without data sent")                                         \
+    X(DELAYED_ACKS, "delayed-acks", "Acknowledgements sent because the delay ended")                      \
+    X(CHALLENGE_ACKS, "challenge-acks", "Challenge acknowledgements sent (RFC 5961)")                     \
+    X(ACKS_LIMITED, "acks-limited", "Acknowledgements of refused segments left out: too many")            \
+    X(OUT_OF_ORDER, "out-of-order", "Segments received out of order and kept")                            \
+    X(WINDOW_PROBES, "window-probes", "Probes of a closed window sent")                                   \
+    X(KEEPALIVES, "keepalives", "Keep-alive probes sent")                                                 \
+    X(TIME_WAITS, "time-waits", "Connections that went through TIME-WAIT")                                \
+    X(TIME_WAITS_REUSED, "time-waits-reused", "TIME-WAITs ended by a new connection (RFC 6191)")          \
+    X(SYN_DATA, "syn-data", "SYNs with data, which is not taken before the handshake is complete")        \
+    X(SOFT_ERRORS, "soft-errors", "Errors of the network that end nothing")                               \
+    X(PATH_MTU_LOWERED, "path-mtu-lowered", "Times the network said that segments are too large")
+
+#define TCP_DROPS(X)                                                                                     \
+    X(TOO_SHORT, "too-short", "Shorter than a header")                                                   \
+    X(BAD_OFFSET, "bad-offset", "The header's length is less than 20 or beyond the end")                 \
+    X(BAD_CHECKSUM, "bad-checksum", "Wrong checksum")                                                    \
+    X(BAD_OPTION, "bad-option", "The length of an option is wrong (§3.1)")                               \
+    X(BAD_PORT, "bad-port", "Port 0")                                                                    \
+    X(NOT_UNICAST, "not-unicast", "Sent to a broadcast or multicast address (§3.9.2.3)")                 \
+    X(BAD_SOURCE, "bad-source", "From an address that cannot be a source (§3.9.2.3)")                    \
+    X(NO_CONNECTION, "no-connection", "For no connection and no listener; answered with a reset")        \
+    X(STRAY_RESET, "stray-reset", "A reset for no connection")                                           \
+    X(LISTEN_RESET, "listen-reset", "A reset to a listener")                                             \
+    X(LISTEN_ACK, "listen-ack", "An acknowledgement to a listener; answered with a reset")               \
+    X(LISTEN_NO_SYN, "listen-no-syn", "Neither SYN nor ACK nor RST to a listener")                       \
+    X(BACKLOG_FULL, "backlog-full", "A SYN that found the listener's backlog full")                      \
+    X(SYN_SENT_ACK, "syn-sent-ack", "An acknowledgement of what was not sent, in SYN-SENT; reset")       \
+    X(SYN_SENT_RESET, "syn-sent-reset", "A reset that acknowledges no SYN of this side's")               \
+    X(SYN_SENT_NO_SYN, "syn-sent-no-syn", "Neither SYN nor RST in SYN-SENT")                             \
+    X(SYN_RECEIVED_ACK, "syn-received-ack", "A wrong acknowledgement in SYN-RECEIVED; reset")            \
+    X(SYN_RECEIVED_SYN, "syn-received-syn", "A new SYN in SYN-RECEIVED: back to LISTEN")                 \
+    X(SYN_AGAIN, "syn-again", "The SYN again; answered with the SYN-ACK again")                          \
+    X(PAWS, "paws", "An old timestamp (RFC 7323 §5)")                                                    \
+    X(NO_TIMESTAMP, "no-timestamp", "Without the timestamp that was agreed (RFC 7323 §3.2)")             \
+    X(OLD_DATA, "old-data", "Only data that had already come")                                           \
+    X(OUT_OF_WINDOW, "out-of-window", "Outside the receive window")                                      \
+    X(RESET_OUT_OF_WINDOW, "reset-out-of-window", "A reset outside the receive window")                  \
+    X(RESET_CHALLENGED, "reset-challenged", "A reset in the window, but not at its edge (RFC 5961 §3)")  \
+    X(RESET_IN_TIME_WAIT, "reset-in-time-wait", "A reset in TIME-WAIT (RFC 1337)")                       \
+    X(SYN_CHALLENGED, "syn-challenged", "A SYN in an open connection (RFC 5961 §4)")                     \
+    X(NO_ACK, "no-ack", "Without ACK")                                                                   \
+    X(ACK_OUT_OF_RANGE, "ack-out-of-range", "Acknowledges what was not sent, or long ago (RFC 5961 §5)") \
+    X(BEYOND_FIN, "beyond-fin", "Data after the peer's FIN")                                             \
+    X(AFTER_CLOSE, "after-close", "Data for a user who has closed; answered with a reset")               \
+    X(RECEIVE_FULL, "receive-full", "More data than the window allowed")                                 \
+    X(REASSEMBLY_FULL, "reassembly-full", "Out of order, and no room to keep it")
+
+#define TCP_ENUM_COUNTER(id, name, help) TCP_##id,
+enum tcp_counter {
+    TCP_COUNTERS(TCP_ENUM_COUNTER) TCP_COUNTER_COUNT
+};
+#undef TCP_ENUM_COUNTER
+#define TCP_ENUM_DROP(id, name, help) TCP_DROP_##id,
+enum tcp_drop {
+    TCP_DROPS(TCP_ENUM_DROP) TCP_DROP_COUNT
+};
+#undef TCP_ENUM_DROP
+
+/* ---- Options, state of the plugin -------------------------------------------------------------------------------- */
+
+struct tcp_options {
+    int64_t receive_buffer;
+    int64_t send_buffer;
+    int64_t initial_window;
+    int64_t reassembly_limit;
+    int64_t challenge_limit;
+    int64_t keepalive_probes;
+    tn_time time_wait;
+    tn_time fin_wait;
+    tn_time delayed_ack;
+    tn_time initial_rto;
+    tn_time minimum_rto;
+    tn_time maximum_rto;
+    tn_time syn_timeout;
+    tn_time user_timeout;
+    tn_time keepalive_time;
+    tn_time keepalive_interval;
+    bool window_scaling;
+    bool timestamps;
+    bool sack;
+};
+
+struct tcp_state {
+    struct tcp_conn *ready; /* connections with something to send, in the order in which they asked */
+    struct tcp_conn **ready_end;
+    struct tn_slab *runs;   /* struct tcp_run */
+    struct tn_slab *blocks; /* struct tcp_block */
+};
+
+static inline struct tcp_state *tcp_state(struct tn_self *self)
+{
+    return self->state;
+}
+
+static inline const struct tcp_options *tcp_options(const struct tn_self *self)
+{
+    return self->options;
+}
+
+/* Timers: there is one, a connection each; connection.c says why. */
+enum tcp_timer {
+    TCP_TIMER_CONNECTION,
+    TCP_TIMER_COUNT,
+};
+
+/* ---- Sequence numbers (§3.4): compared modulo 2^32 -------------------------------------------------------------- */
+
+static inline bool tcp_lt(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) < 0;
+}
+
+static inline bool tcp_le(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) <= 0;
+}
+
+static inline uint32_t tcp_seq_max(uint32_t a, uint32_t b)
+{
+    return tcp_lt(a, b) ? b : a;
+}
+
+static inline uint32_t tcp_seq_min(uint32_t a, uint32_t b)
+{
+    return tcp_lt(a, b) ? a : b;
+}
+
+static inline uint32_t tcp_min32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint32_t tcp_max32(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- A connection -------------------------------------------------------------------------------------------------- */
+
+/* States of §3.3.2. From ESTABLISHED on both SYNs are acknowledged; order matters to the functions below. */
+enum tcp_conn_state {
+    TCP_ST_CLOSED,
+    TCP_ST_LISTEN,
+    TCP_ST_SYN_SENT,
+    TCP_ST_SYN_RECEIVED,
+    TCP_ST_ESTABLISHED,
+    TCP_ST_FIN_WAIT_1,
+    TCP_ST_FIN_WAIT_2,
+    TCP_ST_CLOSE_WAIT,
+    TCP_ST_CLOSING,
+    TCP_ST_LAST_ACK,
+    TCP_ST_TIME_WAIT,
+};
+
+/* Phases of loss recovery (recovery.c). */
+enum tcp_phase {
+    TCP_PHASE_OPEN,     /* nothing is known to be lost */
+    TCP_PHASE_RECOVERY, /* acknowledgements told of a loss: fast recovery (RFC 5681 §3.2, RFC 6675) */
+    TCP_PHASE_LOSS,     /* a timeout told of it: slow start over what was outstanding (RFC 5681 §3.1) */
+};
+
+/* tcp_conn.flags */
+#define TCP_PASSIVE      0x000001u /* came from LISTEN (MUST-11) */
+#define TCP_ACK_NOW      0x000002u /* an acknowledgement is due in this batch */
+#define TCP_ACK_LATER    0x000004u /* … or when the delay ends */
+#define TCP_SYN_DUE      0x000008u /* the SYN or SYN-ACK is to be sent (again) */
+#define TCP_SYN_REPEATED 0x000010u /* … was sent more than once */
+#define TCP_FIN_QUEUED   0x000020u /* a FIN follows what is queued */
+#define TCP_FIN_SENT     0x000040u /* snd_nxt is beyond it */
+#define TCP_FIN_HELD     0x000080u /* the peer's FIN came; it lies at rcv_fin */
+#define TCP_PROBED       0x000100u /* the octet at snd_nxt was sent as a probe and may be acknowledged */
+#define TCP_PERSIST \
+    0x000200u /* retransmit_at is the persist timer: nothing in flight, and nothing may be sent */
+#define TCP_TIMESTAMPS   0x000400u /* agreed in the handshake */
+#define TCP_SACK         0x000800u
+#define TCP_SCALE        0x001000u
+#define TCP_CWND_LIMITED 0x002000u /* the congestion window held something back since it last grew */
+#define TCP_FAST_SEND    0x004000u /* the first retransmission of a recovery, which cwnd does not hold back */
+#define TCP_PARTIAL_ACK  0x008000u /* a partial acknowledgement came in this recovery (RFC 6582 §3.2) */
+#define TCP_RTT_KNOWN    0x010000u
+#define TCP_DSACK        0x020000u /* dsack_start, dsack_end are to be reported (RFC 2883) */
+#define TCP_DATA_ACKED   0x040000u /* the first data has come, and was acknowledged without delay */
+#define TCP_PROGRESS     0x080000u /* the peer acknowledged something new in this batch */
+#define TCP_TS_RECENT    0x100000u /* ts_recent is valid */
+#define TCP_CWND_HALVED  0x200000u /* a retransmission was lost in this recovery: cwnd was lowered again */
+
+/* A run of octets in flight that were sent at one time and share one fate (scoreboard.c). */
+enum tcp_fate {
+    TCP_FATE_SENT,   /* in flight */
+    TCP_FATE_RESENT, /* … for the second time at least */
+    TCP_FATE_LOST,   /* to be sent again */
+    TCP_FATE_SACKED, /* the peer has it */
+};
+
+struct tcp_run {
+    struct tcp_run *next;
+    struct tcp_run *prev;
+    tn_time sent; /* when last */
+    uint32_t start;
+    uint32_t end;  /* the sequence number after the last */
+    uint8_t fate;  /* enum tcp_fate */
+    bool repeated; /* was sent more than once: no round-trip time can be told (Karn, RFC 6298 §3) */
+};
+
+/* Octets without a gap that wait for those before them (reassembly.c). */
+struct tcp_block {
+    struct tcp_block *next;
+    struct tn_packet *head; /* packets in order, linked through ->next; scratch[0] is where each starts */
+    struct tn_packet *tail;
+    uint32_t start;
+    uint32_t end;
+    uint32_t stamp; /* the larger, the later it last grew */
+};
+
+/* The record behind a socket (tn_socket_state()). Octets of the stream lie in the socket's queues: tx.head's first
+ * octet is the one at snd_una (once the SYN is acknowledged). */
+struct tcp_conn {
+    struct tn_timer timer;
+
+    struct tcp_conn *ready_next; /* in tcp_state.ready */
+    struct tcp_conn **ready_link;
+
+    tn_time retransmit_at; /* deadlines, TN_NEVER: none. Retransmission, or persist (TCP_PERSIST) */
+    tn_time ack_at;        /* a delayed acknowledgement */
+    tn_time wait_at;       /* TIME-WAIT, FIN-WAIT-2; keep-alive in states before them */
+    tn_time progress_at; /* when the peer last acknowledged something, or the first unacknowledged was sent */
+    tn_time delivered; /* the latest time of sending among what the peer has (RFC 8985 §5.2: RACK.xmit_ts) */
+
+    struct tcp_run *run_head; /* all of [snd_una, snd_nxt) in order, but for a SYN */
+    struct tcp_run *run_tail;
+    struct tn_packet *tx_packet; /* where new data was last taken from; NULL: from the head of tx */
+    struct tcp_block *blocks;    /* out-of-order data, in order of sequence numbers */
+
+    uint32_t flags; /* TCP_… */
+    uint8_t state;  /* enum tcp_conn_state */
+    uint8_t phase;  /* enum tcp_phase */
+    uint8_t snd_scale;
+    uint8_t rcv_scale;
+
+    /* sending */
+    uint32_t iss;
+    uint32_t snd_una;
+    uint32_t snd_nxt;
+    uint32_t snd_wnd; /* scaled up */
+    uint32_t snd_wl1;
+    uint32_t snd_wl2;
+    uint32_t max_snd_wnd; /* largest snd_wnd so far */
+    uint32_t tx_seq;      /* sequence number of tx_packet's first octet */
+    uint32_t small_end;   /* sequence number after the last segment sent that was not full (Nagle, A.3) */
+    uint16_t peer_mss;    /* SendMSS of §3.7.1 */
+    uint16_t mss;         /* payload of a full segment: Eff.snd.MSS */
+    uint16_t mtu;         /* what mss was computed for */
+    uint16_t path_mtu;    /* learnt from the network (RFC 1191); 0: nothing */
+
+    /* congestion and loss */
+    uint32_t cwnd;
+    uint32_t ssthresh;
+    uint32_t recover; /* recovery ends when this is acknowledged (RecoveryPoint) */
+    uint32_t sacked;  /* octets in flight that the peer has; without SACK: an estimate from duplicate ACKs */
+    uint32_t lost;    /* octets in runs of TCP_FATE_LOST */
+    uint32_t last_sent; /* tcp_clock() of the last segment with data */
+    uint16_t run_count;
+    uint8_t dupacks;
+    uint8_t backoff; /* times the timeout was doubled */
+
+    /* round-trip time, in microseconds */
+    uint32_t srtt;
+    uint32_t rttvar;
+    uint32_t rto; /* without back-off */
+
+    /* receiving */
+    uint32_t rcv_nxt;
+    uint32_t rcv_adv;       /* right edge of the offered window, as on the wire; never recedes */
+    uint32_t rcv_fin;       /* with TCP_FIN_HELD: the FIN's sequence number */
+    uint32_t unacked;       /* octets received in order since the last acknowledgement was sent */
+    uint32_t last_ack_sent; /* RFC 7323 §4.3 */
+    uint32_t dsack_start;
+    uint32_t dsack_end;
+    uint32_t ts_recent;
+    uint32_t ts_recent_at; /* tcp_clock() when ts_recent was set */
+    uint32_t ts_offset;    /* added to tcp_clock() in TSval */
+    uint32_t last_heard;   /* tcp_clock() of the last segment received */
+    uint32_t stamp;        /* last one given to a block */
+    uint16_t rcv_mss;      /* largest payload received: what counts as full-sized */
+    uint16_t block_count;
+    uint16_t held; /* packets in blocks */
+    uint16_t dup_acks_due;
+
+    /* limits of what the peer may provoke (RFC 5961 §10), and of patience */
+    uint32_t challenge_since; /* tcp_clock() */
+    uint16_t challenges;
+    uint16_t keepalive_idle;     /* seconds; 0: the option */
+    uint16_t keepalive_interval; /* seconds; 0: the option */
+    uint8_t keepalive_probes;    /* 0: the option */
+    uint8_t probes_sent;         /* keep-alive probes without an answer */
+    uint32_t user_timeout;       /* milliseconds; 0: the option */
+    uint32_t retransmits;        /* segments sent again, for TCP_INFO */
+    uint32_t cause;              /* serial of the last frame received, for the trace */
+};
+
+static inline struct tn_socket *tcp_socket(struct tcp_conn *conn)
+{
+    return tn_socket_of(conn);
+}
+
+/* The clock of timestamps and of what needs no more: milliseconds, modulo 2^32 (RFC 7323 §5.4 allows 1 ms to 1 s). */
+static inline uint32_t tcp_clock(struct tn_self *self)
+{
+    return (uint32_t)(self->core->now(self) / TN_MSEC);
+}
+
+/* Sequence number after the last octet that the user gave: where a FIN goes. Both SYNs are acknowledged. */
+static inline uint32_t tcp_data_end(struct tcp_conn *conn)
+{
+    return conn->snd_una + tcp_socket(conn)->tx.bytes;
+}
+
+/* Octets sent and neither acknowledged, selectively acknowledged nor lost: `pipe` of RFC 6675. */
+static inline uint32_t tcp_pipe(const struct tcp_conn *conn)
+{
+    uint32_t flight = conn->snd_nxt - conn->snd_una;
+    uint32_t gone = conn->sacked + conn->lost;
+    return flight > gone ? flight - gone : 0;
+}
+
+/* ---- options.c ------------------------------------------------------------------------------------------------------- */
+
+/* A segment that has come, checked and taken apart. */
+struct tcp_segment {
+    struct tn_packet *packet; /* data: the payload */
+    uint32_t seq;
+    uint32_t ack;
+    uint32_t len; /* octets of payload; SEG.LEN also counts SYN and FIN: tcp_segment_end() */
+    uint32_t ts_value;
+    uint32_t ts_echo;
+    uint16_t window; /* as it stands in the header */
+    uint16_t mss;    /* 0: no option */
+    uint8_t flags;   /* TN_TCP_… */
+    uint8_t scale;   /* shift + 1; 0: no option */
+    bool has_timestamps;
+    bool sack_permitted;
+    uint8_t sack_count;
+    const uint8_t *sack; /* blocks as on the wire */
+};
+
+/* SEG.SEQ + SEG.LEN */
+static inline uint32_t tcp_segment_end(const struct tcp_segment *seg)
+{
+    return seg->seq + seg->len + (seg->flags & TN_TCP_SYN ? 1 : 0) + (seg->flags & TN_TCP_FIN ? 1 : 0);
+}
+
+/* Reads the options at the cursor into `seg`; false if a length is wrong. */
+bool tcp_read_options(struct tn_cursor *options, struct tcp_segment *seg);
+/* Writes the options of a SYN or SYN-ACK (flags: TCP_TIMESTAMPS, TCP_SACK, TCP_SCALE say which); returns their length. */
+size_t tcp_write_syn_options(uint8_t *to, uint32_t flags, uint16_t mss, uint8_t scale, uint32_t ts_value,
+                             uint32_t ts_echo);
+size_t tcp_write_timestamps(uint8_t *to, uint32_t ts_value, uint32_t ts_echo);
+/* `blocks`: pairs of sequence numbers. */
+size_t tcp_write_sack(uint8_t *to, const uint32_t (*blocks)[2], size_t count);
+
+/* ---- describe.c ------------------------------------------------------------------------------------------------------ */
+
+void tcp_describe(const struct tn_packet *packet, struct tn_cursor *cursor, struct tn_text *out,
+                  struct tn_next *next);
+
+/* ---- rtt.c ------------------------------------------------------------------------------------------------------------ */
+
+void tcp_rtt_init(struct tn_self *self, struct tcp_conn *conn);
+/* Takes a measurement into account, and undoes the back-off (Karn). */
+void tcp_rtt_sample(struct tn_self *self, struct tcp_conn *conn, tn_time rtt);
+/* The retransmission timeout, backed off. */
+tn_time tcp_rto(const struct tn_self *self, const struct tcp_conn *conn);
+
+/* ---- congestion.c: NewReno's window. Calls that a plugin for congestion control could answer. ------------------ */
+
+/* The handshake is complete; mss is known. */
+void tcp_cc_init(struct tn_self *self, struct tcp_conn *conn);
+/* New data was acknowledged while nothing is lost, or in slow start after a timeout. */
+void tcp_cc_acked(struct tcp_conn *conn, uint32_t octets);
+/* Loss was found by acknowledgements. */
+void tcp_cc_loss(struct tcp_conn *conn);
+/* … by a timeout, the first for this data. */
+void tcp_cc_timeout(struct tcp_conn *conn);
+/* Fast recovery is over. */
+void tcp_cc_recovered(struct tcp_conn *conn);
+/* Data is to be sent after a pause (RFC 5681 §4.1). */
+void tcp_cc_idle(struct tn_self *self, struct tcp_conn *conn);
+/* Octets that the window after idleness or a lost SYN may not exceed. */
+uint32_t tcp_initial_window(struct tn_self *self, const struct tcp_conn *conn);
+
+/* ---- scoreboard.c ---------------------------------------------------------------------------------------------------- */
+
+/* What an acknowledgement told. */
+struct tcp_delivery {
+    uint32_t octets; /* newly acknowledged or selectively acknowledged */
+    tn_time sent;    /* when the latest of those that were sent once was sent; 0: none */
+};
+
+/* [snd_nxt, end) is being sent: notes it; snd_nxt is the caller's. False if there is no record to be had. */
+bool tcp_runs_append(struct tn_self *self, struct tcp_conn *conn, uint32_t end);
+/* Everything before `ack` is acknowledged (snd_una is the caller's). */
+void tcp_runs_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t ack, struct tcp_delivery *delivery);
+/* The peer has [start, end), which lies within what is in flight. */
+void tcp_runs_sacked(struct tn_self *self, struct tcp_conn *conn, uint32_t start, uint32_t end,
+                     struct tcp_delivery *delivery);
+/* Marks as lost what RFC 6675's IsLost() says, and retransmissions sent before something delivered by more than
+ * `reordering`. Returns whether a retransmission was. */
+bool tcp_runs_find_lost(struct tn_self *self, struct tcp_conn *conn, tn_time reordering);
+/* Marks the first `octets` in flight as lost, unless they have been sent again already. */
+void tcp_runs_lose_first(struct tn_self *self, struct tcp_conn *conn, uint32_t octets);
+/* Marks as lost all that the peer is not known to have. */
+void tcp_runs_lose_all(struct tn_self *self, struct tcp_conn *conn);
+/* Forgets all selective acknowledgements. */
+void tcp_runs_forget_sacks(struct tcp_conn *conn);
+/* The first run that is to be sent again, from `run` on; NULL if there is none. */
+struct tcp_run *tcp_runs_next_lost(struct tcp_run *run);
+/* The first `octets` of the run are being sent again; returns the run that follows them. */
+struct tcp_run *tcp_runs_resent(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run,
+                                uint32_t octets);
+void tcp_runs_free(struct tn_self *self, struct tcp_conn *conn);
+
+/* ---- reassembly.c ---------------------------------------------------------------------------------------------------- */
+
+/* Keeps the segment's payload, which begins beyond rcv_nxt. Consumes the packet. Returns whether something new was in
+ * it. */
+bool tcp_reassembly_keep(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg);
+/* Hands a packet, which is next in order, to the socket. Consumes it. */
+void tcp_deliver(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *packet);
+/* Hands to the socket what now is in order, moving rcv_nxt; returns how many octets. */
+uint32_t tcp_reassembly_deliver(struct tn_self *self, struct tcp_conn *conn);
+/* SACK blocks to report, the newest first (RFC 2018 §4); returns how many, at most `max`. */
+size_t tcp_reassembly_blocks(const struct tcp_conn *conn, uint32_t (*blocks)[2], size_t max);
+void tcp_reassembly_free(struct tn_self *self, struct tcp_conn *conn);
+
+/* ---- window.c ------------------------------------------------------------------------------------------------------ */
+
+/* Octets of window offered now. */
+static inline uint32_t tcp_rcv_wnd(const struct tcp_conn *conn)
+{
+    return tcp_lt(conn->rcv_nxt, conn->rcv_adv) ? conn->rcv_adv - conn->rcv_nxt : 0;
+}
+
+/* The shift that this side asks for (RFC 7323 §2.2). */
+uint8_t tcp_window_shift(const struct tn_socket *sock);
+/* The window field of a segment that is being sent; moves rcv_adv. */
+uint16_t tcp_window_offer(struct tcp_conn *conn, bool syn);
+/* Whether the window has grown so much that the peer should be told. */
+bool tcp_window_update_due(const struct tcp_conn *conn);
+
+/* ---- connection.c ------------------------------------------------------------------------------------------------- */
+
+void tcp_conn_init(struct tcp_conn *conn);
+const char *tcp_state_name(uint8_t state);
+void tcp_set_state(struct tn_self *self, struct tcp_conn *conn, enum tcp_conn_state state);
+/* The connection is looked at (tcp_output) when this batch ends. */
+void tcp_schedule(struct tn_self *self, struct tcp_conn *conn);
+void tcp_unschedule(struct tn_self *self, struct tcp_conn *conn);
+/* An acknowledgement is due when this batch ends. */
+void tcp_ack_now(struct tn_self *self, struct tcp_conn *conn);
+/* The same in answer to a segment that is refused: only so many in a time (RFC 5961 §10). Returns whether it will be sent. */
+bool tcp_ack_limited(struct tn_self *self, struct tcp_conn *conn);
+/* Sets one of the three deadlines. */
+void tcp_deadline(struct tn_self *self, struct tcp_conn *conn, tn_time *deadline, tn_time at);
+/* Has the timer run for the earliest deadline, if there is one. */
+void tcp_rearm(struct tn_self *self, struct tcp_conn *conn);
+/* (Re)starts the retransmission timer. */
+void tcp_start_retransmit(struct tn_self *self, struct tcp_conn *conn);
+/* How long nothing may be heard before the connection is given up: R2 (§3.8.3), which the user sets. */
+tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn);
+/* The path is found (again) if need be, and mss follows it. 0 or a negative errno. */
+int tcp_find_path(struct tn_self *self, struct tcp_conn *conn);
+/* Recomputes mss from the path's MTU and the peer's MSS. */
+void tcp_update_mss(struct tn_self *self, struct tcp_conn *conn);
+/* The connection has ended: lets go of all and of the socket, whose user is told `error` (0: an orderly end) unless there
+ * is none to tell. The record is gone afterwards. */
+void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error);
+
+/* ---- segment.c ------------------------------------------------------------------------------------------------------ */
+
+/* Sends octets [seq, seq + len) of the stream with `flags`; ACK is added. False if there was no packet to be had. */
+bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq, uint32_t len, uint8_t flags);
+/* Sends <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, with what there is to report. */
+void tcp_send_ack(struct tn_self *self, struct tcp_conn *conn);
+/* The same at a sequence number of the past (a keep-alive). */
+void tcp_send_ack_at(struct tn_self *self, struct tcp_conn *conn, uint32_t seq);
+/* Sends the SYN, or in SYN-RECEIVED the SYN-ACK. */
+void tcp_send_syn(struct tn_self *self, struct tcp_conn *conn);
+/* Sends <SEQ=SND.NXT><CTL=RST,ACK>. */
+void tcp_send_reset(struct tn_self *self, struct tcp_conn *conn);
+/* Answers a segment of no connection with a reset (§3.10.7.1). Does not consume it. */
+void tcp_reply_reset(struct tn_self *self, const struct tcp_segment *seg);
+/* The MSS that this side tells (§3.7.1). */
+uint16_t tcp_own_mss(struct tn_self *self, struct tcp_conn *conn);
+
+/* ---- close.c ---------------------------------------------------------------------------------------------------------- */
+
+/* The user will send no more: a FIN follows what is queued (§3.10.4). */
+void tcp_close_send(struct tn_self *self, struct tcp_conn *conn);
+/* transport->close: the user is done with the socket. The record may be gone afterwards. */
+void tcp_close(struct tn_self *self, struct tn_socket *sock, bool abort);
+/* Resets the connection and ends it with `error`. The record is gone afterwards. */
+void tcp_abort(struct tn_self *self, struct tcp_conn *conn, int error);
+void tcp_enter_time_wait(struct tn_self *self, struct tcp_conn *conn);
+/* Our FIN was acknowledged. False: the connection has ended, the record is gone. */
+bool tcp_fin_acked(struct tn_self *self, struct tcp_conn *conn);
+/* The peer's FIN is next in order: moves beyond it. */
+void tcp_fin_received(struct tn_self *self, struct tcp_conn *conn);
+
+/* ---- recovery.c ------------------------------------------------------------------------------------------------------ */
+
+/* `acked` octets more are acknowledged; snd_una has moved. Returns whether the retransmission timer starts again. */
+bool tcp_recovery_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t acked);
+/* A duplicate acknowledgement came (with SACK: one that told something new). */
+void tcp_recovery_duplicate(struct tn_self *self, struct tcp_conn *conn);
+/* The retransmission timer ran out with data in flight. */
+void tcp_recovery_timeout(struct tn_self *self, struct tcp_conn *conn);
+
+/* ---- output.c --------------------------------------------------------------------------------------------------------- */
+
+/* Sends what may be sent now, and the acknowledgement if one is due. */
+void tcp_output(struct tn_self *self, struct tcp_conn *conn);
+/* The persist timer ran out: probes the window, or overrides silly-window avoidance. */
+void tcp_output_probe(struct tn_self *self, struct tcp_conn *conn);
+
+/* ---- timers.c --------------------------------------------------------------------------------------------------------- */
+
+void tcp_timer(struct tn_self *self, struct tn_timer *timer);
+/* Keep-alive (re)starts: the connection is established, or its options were changed. */
+void tcp_start_keepalive(struct tn_self *self, struct tcp_conn *conn);
+
+/* ---- error.c ---------------------------------------------------------------------------------------------------------- */
+
+void tcp_error(struct tn_self *self, const struct tn_net_error *error);
+
+/* ---- acknowledge.c ------------------------------------------------------------------------------------------------ */
+
+/* The segment's acknowledgement, SACK blocks and window, in a state from ESTABLISHED on. False: the connection has ended,
+ * the record is gone. */
+bool tcp_acknowledge(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg);
+/* Takes the window that the segment offers. */
+void tcp_take_window(struct tcp_conn *conn, const struct tcp_segment *seg);
+
+/* ---- receive.c -------------------------------------------------------------------------------------------------------- */
+
+/* The segment's data and FIN. Consumes the packet. The record may be gone afterwards. */
+void tcp_receive(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg);
+/* transport->received: the user took data. */
+void tcp_user_received(struct tn_self *self, struct tn_socket *sock);
+
+/* ---- handshake.c ----------------------------------------------------------------------------------------------------- */
+
+/* transport->connect: an active OPEN. */
+int tcp_connect(struct tn_self *self, struct tn_socket *sock);
+/* A segment for a listener, for a connection in SYN-SENT. Consume it. */
+void tcp_input_listen(struct tn_self *self, struct tn_socket *listener, struct tcp_segment *seg);
+void tcp_input_syn_sent(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg);
+/* The handshake is complete: ESTABLISHED. `seg` acknowledged our SYN; snd_una has moved. */
+void tcp_establish(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg);
+
+/* ---- input.c ----------------------------------------------------------------------------------------------------------- */
+
+/* The input for IP protocol 6. */
+void tcp_input(struct tn_self *self, struct tn_packet *packet);
+
+/* ---- socket_options.c ------------------------------------------------------------------------------------------------- */
+
+int tcp_set_option(struct tn_self *self, struct tn_socket *sock, int name, const void *value, socklen_t len);
+int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void *value, socklen_t *len);
+
+#endif
