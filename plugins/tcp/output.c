@@ -262,4 +262,5 @@ void tcp_output(struct tn_self *self, struct tcp_conn *conn)
         acknowledge(self, conn);
     else
         output_data(self, conn);
+    conn->cause = 0;
 }

@@ -125,7 +125,8 @@ static void push_header(struct tn_packet *packet, const struct header *from)
     header->flags = from->flags;
     header->window = tn_to_be16(from->window);
     header->urgent = tn_to_be16(0);
-    memcpy(header + 1, from->options, from->options_len);
+    if (from->options_len)
+        memcpy(header + 1, from->options, from->options_len);
 
     packet->protocol = IPPROTO_TCP;
     packet->transport = tn_packet_offset(packet);

@@ -348,7 +348,7 @@ struct tcp_conn {
     uint8_t probes_sent;         /* keep-alive probes without an answer */
     uint32_t user_timeout;       /* milliseconds; 0: the option */
     uint32_t retransmits;        /* segments sent again, for TCP_INFO */
-    uint32_t cause;              /* serial of the last frame received, for the trace */
+    uint32_t cause;              /* serial of the last frame of this batch, for the trace; 0: none */
 };
 
 static inline struct tn_socket *tcp_socket(struct tcp_conn *conn)
