@@ -220,6 +220,7 @@ static void transport_is_disabled(void **state)
     c.services = "  echo: { listen: [udp/7] }\n";
     reload(f, &c);
     assert_null(tn_stack_build_id(f->server, "tcp"));
+    tn_sim_settle(f->sim); /* echo is told */
     tn_stack_usage(f->server, &usage);
     assert_int_equal(usage.sockets, 1); /* echo's UDP socket */
     assert_int_equal(tn_close(f->client, f->fd), 0);
