@@ -37,7 +37,7 @@ enum {
     ETHER_OK = -1 /* no reason to drop */
 };
 
-/* ---- In --------------------------------------------------------------------------------------------- */
+/* ---- In ---- */
 
 /* Whether the frame is for this station, and how it was addressed. */
 static int ether_check_addresses(struct tn_self *self, const struct tn_interface *ifc,
@@ -111,7 +111,7 @@ static void ether_input(struct tn_self *self, struct tn_packet *packet)
         tn_drop(self, packet, ETHER_DROP_UNKNOWN_ETHERTYPE);
 }
 
-/* ---- Out -------------------------------------------------------------------------------------------- */
+/* ---- Out ---- */
 
 /* The packet, or a copy of it in its stead when its bytes are shared or it has not `front` and `back` bytes
  * of room. NULL: there was no memory, and the packet is dropped. */
@@ -155,7 +155,7 @@ static void ether_output(struct tn_self *self, struct tn_interface *ifc, struct 
     self->core->transmit(self, ifc, packet);
 }
 
-/* ---- For people ------------------------------------------------------------------------------------- */
+/* ---- For people ---- */
 
 /* "02:00:00:00:07:01 > 02:00:00:00:07:07 0x0800" */
 static void ether_describe(const struct tn_packet *packet, struct tn_cursor *cursor, struct tn_text *out,
@@ -181,7 +181,7 @@ static void ether_describe(const struct tn_packet *packet, struct tn_cursor *cur
     *next = (struct tn_next){.known = true, .table = TN_TABLE_ETHERTYPE, .key = type};
 }
 
-/* ---- The plugin ------------------------------------------------------------------------------------- */
+/* ---- The plugin ---- */
 
 static const struct tn_claim ether_claims[] = {
     {.table = TN_TABLE_LINKTYPE, .key = TN_LINK_ETHERNET, .input = 0},

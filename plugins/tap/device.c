@@ -51,7 +51,7 @@ static void tap_add_error(struct tn_text *why, int err)
     tn_text_add(why, ": %m. ");
 }
 
-/* ---- What is attached to a descriptor --------------------------------------------------------------- */
+/* ---- What is attached to a descriptor ---- */
 
 /* What the kernel says of the device. Its address is asked of the descriptor and of the name: only where both
  * answers are the same is the device that is called so here the one behind the descriptor. */
@@ -84,7 +84,7 @@ static int tap_prepare(struct tap_device *device, struct tn_text *why)
     return err;
 }
 
-/* ---- By name ---------------------------------------------------------------------------------------- */
+/* ---- By name ---- */
 
 static void tap_explain_open(struct tn_text *why, int err, const char *name)
 {
@@ -176,7 +176,7 @@ int tap_device_attach(struct tap_device *device, const char *name, struct tn_tex
     return err;
 }
 
-/* ---- By descriptor ---------------------------------------------------------------------------------- */
+/* ---- By descriptor ---- */
 
 /* Whether the descriptor is attached to a device that this driver understands, and to the one called `name`.
  */
@@ -234,7 +234,7 @@ int tap_device_inherit(struct tap_device *device, int fd, const char *name, stru
     return err;
 }
 
-/* ---- Settings --------------------------------------------------------------------------------------- */
+/* ---- Settings ---- */
 
 int tap_device_bring_up(struct tap_device *device, uint32_t mtu, struct tn_text *why)
 {

@@ -67,7 +67,7 @@ struct tap_link {
     char device[IFNAMSIZ];
 };
 
-/* ---- Opening ---------------------------------------------------------------------------------------- */
+/* ---- Opening ---- */
 
 /* Two stations with one address would not hear each other. */
 static int tap_check_lladdr(const struct tn_interface *ifc, const struct tap_device *device,
@@ -137,7 +137,7 @@ static void tap_close(struct tn_self *self, struct tn_interface *ifc)
     close(link->fd);
 }
 
-/* ---- Trouble with the device ------------------------------------------------------------------------ */
+/* ---- Trouble with the device ---- */
 
 /* The device was deleted: nothing comes and nothing can be sent any more. */
 static void tap_gone(struct tn_self *self, struct tn_interface *ifc)
@@ -199,7 +199,7 @@ static unsigned tap_write_failed(struct tn_self *self, struct tn_interface *ifc,
     return err == ENOMEM ? TAP_DROP_NO_MEMORY : TAP_DROP_REFUSED;
 }
 
-/* ---- In --------------------------------------------------------------------------------------------- */
+/* ---- In ---- */
 
 /* Takes the next frame from the device and forgets it. False when there is none. */
 static bool tap_discard_one(struct tn_self *self, struct tn_interface *ifc)
@@ -245,7 +245,7 @@ static unsigned tap_receive(struct tn_self *self, struct tn_interface *ifc, unsi
     return count;
 }
 
-/* ---- Out -------------------------------------------------------------------------------------------- */
+/* ---- Out ---- */
 
 /* Writes the frame. 0 or an errno. */
 static int tap_write(int fd, const struct tn_packet *packet)
@@ -296,7 +296,7 @@ static int tap_transmit(struct tn_self *self, struct tn_interface *ifc, struct t
     return 0;
 }
 
-/* ---- The plugin ------------------------------------------------------------------------------------- */
+/* ---- The plugin ---- */
 
 static const struct tn_option tap_options[] = {
     {"device", TN_OPTION_STRING, offsetof(struct tap_options, device)},

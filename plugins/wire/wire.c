@@ -12,11 +12,11 @@
  *     delay       arrival = when its last bit left + delay + chance * jitter
  *     reorder     arrival = when its last bit left
  *
- * Two queues hold frames on their way: `late` those with the delay, `early` the reordered ones. In each,
- * arrival times never go down: the line serves frames in turn, and jitter moves an arrival no further forward
- * than to that of the frame before it. So each queue needs one timer, for its head, and frames change places
- * only between the queues. The arrival time is kept in packet->time, which has no other meaning on the way
- * out.
+ * Two queues hold frames on their way: `late` those with the delay, `early` the reordered ones. A queue gives
+ * its frames away in the order in which they were sent: one that jitter would let arrive before the one in
+ * front of it arrives together with that. So each queue needs one timer, for its head, and frames change
+ * places only between the queues. The arrival time is kept in packet->time, which has no other meaning on the
+ * way out.
  *
  * Chance comes from a generator in the interface's record: the same seed and the same frames meet the same
  * fate. An option that is zero takes nothing from the generator. */
@@ -63,7 +63,6 @@ struct wire_options {
 struct wire_queue {
     struct tn_timer timer; /* the head's arrival */
     struct tn_packet_queue frames;
-    tn_time last; /* arrival of the last frame that was put in */
     uint16_t ifindex;
 };
 
@@ -75,7 +74,7 @@ struct wire_link {
     uint64_t random;   /* the generator's state */
 };
 
-/* ---- Chance ----------------------------------------------------------------------------------------- */
+/* ---- Chance ---- */
 
 /* The next 64 random bits: a counter through a mixing function (SplitMix64). */
 static uint64_t wire_random(struct wire_link *link)
@@ -100,7 +99,7 @@ static bool wire_happens(struct wire_link *link, double percent)
     return unit * 100 < percent;
 }
 
-/* ---- Out -------------------------------------------------------------------------------------------- */
+/* ---- Out ---- */
 
 /* The packet with one bit flipped; NULL if there was no memory (the packet is dropped). */
 static struct tn_packet *wire_corrupt(struct tn_self *self, struct wire_link *link, struct tn_packet *packet)
@@ -140,12 +139,11 @@ static void wire_start_timer(struct tn_self *self, struct wire_queue *queue)
 static void wire_enqueue(struct tn_self *self, struct tn_interface *ifc, struct wire_queue *queue,
                          struct tn_packet *packet, tn_time arrival)
 {
-    packet->time = arrival > queue->last ? arrival : queue->last;
-    queue->last = packet->time;
-    if (!queue->frames.head && packet->time <= self->core->now(self)) {
+    if (!queue->frames.head && arrival <= self->core->now(self)) {
         self->core->port_give(self, ifc, packet);
         return;
     }
+    packet->time = arrival;
     tn_queue_append(&queue->frames, packet);
     if (queue->frames.head == packet)
         wire_start_timer(self, queue);
@@ -191,7 +189,7 @@ static int wire_transmit(struct tn_self *self, struct tn_interface *ifc, struct 
     return 0;
 }
 
-/* ---- Arrival ---------------------------------------------------------------------------------------- */
+/* ---- Arrival ---- */
 
 /* The head of a queue is due, and perhaps frames behind it. */
 static void wire_arrival_timer(struct tn_self *self, struct tn_timer *timer)
@@ -216,7 +214,7 @@ static unsigned wire_receive(struct tn_self *self, struct tn_interface *ifc, uns
     return count;
 }
 
-/* ---- Life of an interface --------------------------------------------------------------------------- */
+/* ---- Life of an interface ---- */
 
 static int wire_open(struct tn_self *self, struct tn_interface *ifc, struct tn_text *why)
 {
@@ -248,7 +246,7 @@ static void wire_close(struct tn_self *self, struct tn_interface *ifc)
     wire_empty(self, &link->early);
 }
 
-/* ---- The plugin ------------------------------------------------------------------------------------- */
+/* ---- The plugin ---- */
 
 static const struct tn_option wire_options[] = {
     {"delay", TN_OPTION_DURATION, offsetof(struct wire_options, delay)},

@@ -267,6 +267,19 @@ static void take_sent(size_t len)
     frame_len = len;
 }
 
+/* Buffers that were used before hold what was in them. */
+static void leave_dirty_buffers(void)
+{
+    struct tn_packet *packets[8];
+    for (int i = 0; i < 8; i++) {
+        packets[i] = packet_of("", 0);
+        size_t room = tn_packet_tailroom(packets[i]);
+        memset(tn_packet_put(packets[i], room), 0xdd, room);
+    }
+    for (int i = 0; i < 8; i++)
+        tn_packet_free(&stack->pool, packets[i]);
+}
+
 static void assert_zeros(size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++)
@@ -290,6 +303,7 @@ static void header_is_put_before_the_packet(void **state)
 /* RFC 894: at least 46 octets of data, padded with zeros. */
 static void short_packet_is_padded_with_zeros(void **state)
 {
+    leave_dirty_buffers();
     transmit(packet_of("hello", 5));
     take_sent(60);
     assert_memory_equal(frame + 14, "hello", 5);
@@ -312,6 +326,7 @@ static void packet_of_46_bytes_is_not_padded(void **state)
 
 static void short_chain_is_padded(void **state)
 {
+    leave_dirty_buffers();
     struct tn_packet *packet = packet_of("first", 5);
     packet->more = packet_of("second", 6);
     packet->total = 11;

@@ -123,18 +123,33 @@ static void ip_mode_sends_packets_as_they_are(void **state)
     assert_memory_equal(frame, "E: a packet", 11);
 }
 
+static void receive_version(unsigned version)
+{
+    uint8_t packet[20] = {(uint8_t)(version << 4)};
+    assert_int_equal(tn_host_send(stack, "h0", packet, sizeof(packet)), 0);
+    tn_sim_settle(sim);
+}
+
 /* Nobody serves IP in this stack: the reasons tell how far each packet came. */
 static void ip_mode_tells_versions_apart(void **state)
 {
     make_ip();
-    for (unsigned version = 0; version < 16; version++) {
-        uint8_t packet[20] = {(uint8_t)(version << 4)};
-        assert_int_equal(tn_host_send(stack, "h0", packet, sizeof(packet)), 0);
-    }
-    assert_int_equal(tn_host_send(stack, "h0", "", 0), 0);
-    tn_sim_settle(sim);
+    receive_version(4);
+    assert_int_equal(tn_stack_drops(stack, "rawip", "no-network"), 1);
+    receive_version(6);
+    assert_int_equal(tn_stack_drops(stack, "rawip", "no-network"), 2);
+    for (unsigned version = 0; version < 16; version++)
+        if (version != 4 && version != 6)
+            receive_version(version);
     assert_int_equal(tn_stack_drops(stack, "rawip", "bad-version"), 14);
     assert_int_equal(tn_stack_drops(stack, "rawip", "no-network"), 2);
+}
+
+static void ip_mode_drops_an_empty_packet(void **state)
+{
+    make_ip();
+    assert_int_equal(tn_host_send(stack, "h0", "", 0), 0);
+    tn_sim_settle(sim);
     assert_int_equal(tn_stack_drops(stack, "rawip", "empty"), 1);
     struct tn_usage usage;
     tn_stack_usage(stack, &usage);
@@ -166,6 +181,7 @@ int main(void)
         TEST(ip_mode_has_no_link_addresses),
         TEST(ip_mode_sends_packets_as_they_are),
         TEST(ip_mode_tells_versions_apart),
+        TEST(ip_mode_drops_an_empty_packet),
         TEST(ip_mode_without_rawip_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,15 +22,21 @@ static struct tn_sim *sim;
 static struct tn_stack *a, *b;
 static struct frame_log in;
 
-/* Two stacks with a wire between them; `options` are those of the end that sends. */
-static void make_seeded(const char *options, uint64_t with_seed)
+/* The stack that sends. */
+static const char *yaml_of_a(const char *options)
 {
-    char yaml[1024];
-    sim = frames_sim(with_seed);
+    static char yaml[1024];
     snprintf(yaml, sizeof(yaml),
              "stack: { name: a }\ninterfaces: { w0: { driver: wire%s%s } }\nprotocols: { ether: {} }\n",
              *options ? ", " : "", options);
-    a = frames_stack(sim, yaml);
+    return yaml;
+}
+
+/* Two stacks with a wire between them; `options` are those of the end that sends. */
+static void make_seeded(const char *options, uint64_t with_seed)
+{
+    sim = frames_sim(with_seed);
+    a = frames_stack(sim, yaml_of_a(options));
     b = frames_stack(sim, "stack: { name: b, limits: { port-queue: 20000 } }\n"
                           "interfaces: { w0: { driver: wire } }\nprotocols: { ether: {} }\n");
     assert_int_equal(tn_stack_join(a, "w0", b, "w0"), 0);
@@ -397,6 +403,48 @@ static void seed_of_the_interface_overrides_the_stacks(void **state)
     assert_int_not_equal(run_of_everything(EVERYTHING ", seed: 6", 7), first);
 }
 
+/* ---- Change while frames are on their way ---- */
+
+static void set_options(const char *options)
+{
+    struct tn_error error;
+    char report[1024];
+    if (tn_stack_reload(a, yaml_of_a(options), "stack.yaml", &error, report, sizeof(report)) < 0)
+        fail_msg("%s", error.text);
+}
+
+static void shorter_delay_lets_nobody_overtake(void **state)
+{
+    make("delay: 50ms");
+    tn_time start = tn_sim_now(sim);
+    transmit(0, 100);
+    tn_sim_run(sim, 10 * TN_MSEC);
+    set_options("delay: 0s");
+    transmit(1, 100);
+    tn_sim_run(sim, TN_SEC);
+    transmit(2, 100);
+    tn_sim_settle(sim);
+    assert_int_equal(in.count, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(number_of(&in.frames[i]), i);
+    assert_int_equal(in.frames[0].time, start + 50 * TN_MSEC);
+    assert_int_equal(in.frames[1].time, start + 50 * TN_MSEC);
+    assert_int_equal(in.frames[2].time, tn_sim_now(sim));
+}
+
+static void new_code_delivers_what_the_old_has_taken(void **state)
+{
+    struct tn_error error;
+    make("delay: 50ms");
+    tn_time start = tn_sim_now(sim);
+    send_many(5, 0);
+    if (tn_stack_swap(a, "wire", NULL, &error) < 0)
+        fail_msg("%s", error.text);
+    tn_sim_run(sim, TN_SEC);
+    assert_int_equal(in.count, 5);
+    assert_int_equal(in.frames[4].time, start + 50 * TN_MSEC);
+}
+
 /* ---- End ---- */
 
 static void frames_on_their_way_end_with_the_stack(void **state)
@@ -436,6 +484,8 @@ int main(void)
         TEST(idle_line_saves_nothing_up),
         TEST(long_run_keeps_the_rate_exactly),
         TEST(frames_over_the_queue_limit_are_dropped_and_counted),
+        TEST(shorter_delay_lets_nobody_overtake),
+        TEST(new_code_delivers_what_the_old_has_taken),
         cmocka_unit_test(same_seed_gives_the_same_frames_at_the_same_times),
         cmocka_unit_test(seed_of_the_interface_overrides_the_stacks),
         cmocka_unit_test(frames_on_their_way_end_with_the_stack),
