@@ -96,6 +96,11 @@ static int read_arguments(int argc, char **argv, struct settings *s)
 
 /* ---- Answers ---- */
 
+static double milliseconds_of(const json_t *answer, const char *name)
+{
+    return json_number_value(json_object_get(answer, name)) / 1e6;
+}
+
 static void add_time(struct sums *sums, double ms)
 {
     sums->least = sums->received == 0 || ms < sums->least ? ms : sums->least;
@@ -104,30 +109,33 @@ static void add_time(struct sums *sums, double ms)
     sums->received++;
 }
 
-/* One answer a request: a reply with its time, or what came instead ("status"). */
+static void print_answer(const json_t *answer)
+{
+    const char *from = json_string_value(json_object_get(answer, "from"));
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    json_int_t seq = json_integer_value(json_object_get(answer, "seq"));
+    if (error)
+        printf("%s%sseq=%" JSON_INTEGER_FORMAT " %s\n", from ? from : "", from ? ": " : "", seq, error);
+    else
+        printf("%" JSON_INTEGER_FORMAT " bytes from %s: seq=%" JSON_INTEGER_FORMAT
+               " ttl=%" JSON_INTEGER_FORMAT " time=%.3f ms\n",
+               json_integer_value(json_object_get(answer, "bytes")), from ? from : "?", seq,
+               json_integer_value(json_object_get(answer, "ttl")), milliseconds_of(answer, "rtt-ns"));
+}
+
+/* What came of one request ("seq"): a reply with its time, or an error. The plugin's own summary is not needed: after Ctrl-C
+ * there is none. */
 static void take_answer(struct sums *sums, const json_t *answer, bool json)
 {
-    const json_t *time = json_object_get(answer, "time-us");
-    const char *from = json_string_value(json_object_get(answer, "from"));
-    const char *status = json_string_value(json_object_get(answer, "status"));
-    json_int_t seq = json_integer_value(json_object_get(answer, "seq"));
     if (json)
         print_json(answer);
     if (!json_object_get(answer, "seq"))
         return;
     sums->sent++;
-    if (time)
-        add_time(sums, (double)json_integer_value(time) / 1000);
-    if (json)
-        return;
-    if (time)
-        printf("%" JSON_INTEGER_FORMAT " bytes from %s: seq=%" JSON_INTEGER_FORMAT
-               " ttl=%" JSON_INTEGER_FORMAT " time=%.3f ms\n",
-               json_integer_value(json_object_get(answer, "bytes")), from ? from : "?", seq,
-               json_integer_value(json_object_get(answer, "ttl")), json_number_value(time) / 1000);
-    else
-        printf("%s%sseq=%" JSON_INTEGER_FORMAT " %s\n", from ? from : "", from ? ": " : "", seq,
-               status ? status : "no answer");
+    if (json_object_get(answer, "rtt-ns"))
+        add_time(sums, milliseconds_of(answer, "rtt-ns"));
+    if (!json)
+        print_answer(answer);
 }
 
 static int sum_up(const struct settings *s, const struct sums *sums)
@@ -151,9 +159,8 @@ static void on_interrupt(int number)
 
 static json_t *make_request(const struct settings *s)
 {
-    json_t *args =
-        json_pack("{s:s,s:I,s:I,s:I,s:I,s:b}", "address", s->address, "count", s->count, "interval",
-                  s->interval_ms, "size", s->size, "timeout", s->timeout_ms, "df", s->df);
+    json_t *args = json_pack("{s:s,s:I,s:I,s:I,s:I,s:b}", "to", s->address, "count", s->count, "interval",
+                             s->interval_ms, "size", s->size, "timeout", s->timeout_ms, "df", s->df);
     return json_pack("{s:s,s:s,s:o}", "cmd", "call", "command", "ping", "args", args);
 }
 
@@ -163,19 +170,19 @@ static int follow(const struct settings *s, struct client *client)
     bool more = true;
     while (more) {
         json_t *answer = client_receive(client, -1);
-        const char *error = json_string_value(json_object_get(answer, "error"));
         if (!answer && interrupted)
             break;
         if (!answer)
             return fail(EXIT_NO_STACK, "the stack has ended");
-        if (error) {
+        more = json_is_true(json_object_get(answer, "more"));
+        const char *error = json_string_value(json_object_get(answer, "error"));
+        if (error && !more) {
             fail(EXIT_FAILED, "%s", error);
             json_decref(answer);
             return EXIT_FAILED;
         }
         take_answer(&sums, answer, s->json);
         fflush(stdout);
-        more = json_is_true(json_object_get(answer, "more"));
         json_decref(answer);
     }
     return sum_up(s, &sums);
@@ -183,7 +190,7 @@ static int follow(const struct settings *s, struct client *client)
 
 static int ping(int argc, char **argv)
 {
-    struct settings s = {.interval_ms = 1000, .timeout_ms = 2000, .size = 56};
+    struct settings s = {.interval_ms = 1000, .timeout_ms = 1000, .size = 56};
     struct sigaction interrupt = {.sa_handler = on_interrupt};
     struct client *client;
     int code = read_arguments(argc, argv, &s);
@@ -206,7 +213,7 @@ const struct verb verb_ping = {
             "  -c, --count N        end after N requests (else at Ctrl-C)\n"
             "  -i, --interval SECS  between requests (1)\n"
             "  -s, --size BYTES     of data in a request (56)\n"
-            "  -W, --timeout SECS   to wait for an answer (2)\n"
+            "  -W, --timeout SECS   to wait for an answer (1)\n"
             "      --df             requests must not be fragmented\n"
             "      --json           a JSON object an answer\n"
             "      --stack NAME     which stack, if several run\n"

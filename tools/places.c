@@ -30,19 +30,19 @@ static bool is_directory(const char *path)
 const char *find_plugin_path(void)
 {
     static const char *const beside[] = {"../plugins-out", "../" TN_PLUGIN_LIBDIR, "../lib/tenon/plugins"};
-    static char path[PATH_MAX + 64];
+    static char path[PATH_MAX];
     const char *configured = getenv("TENON_PLUGIN_PATH");
     if (configured && *configured)
         return configured;
-    char self[PATH_MAX];
+    char self[PATH_MAX], place[PATH_MAX + 64];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     if (n < 0)
         return NULL;
     self[n] = '\0';
     *strrchr(self, '/') = '\0';
     for (size_t i = 0; i < TN_ARRAY_SIZE(beside); i++) {
-        snprintf(path, sizeof(path), "%s/%s", self, beside[i]);
-        if (is_directory(path))
+        snprintf(place, sizeof(place), "%s/%s", self, beside[i]);
+        if (is_directory(place) && realpath(place, path))
             return path;
     }
     return NULL;

@@ -185,19 +185,26 @@ static void announce(struct tn_stack *stack, const char *control)
     free(name);
 }
 
+static void log_lines(char *report)
+{
+    for (char *line; (line = strsep(&report, "\n"));)
+        if (*line)
+            log_line(NULL, TN_LOG_INFO, "reload", line);
+}
+
 static void reload(struct tn_stack *stack, const char *file)
 {
     struct tn_error error;
-    char report[8192] = "", line[1200];
+    char report[8192] = "";
     char *text = read_file(file);
     if (!text)
         return;
-    if (tn_stack_reload(stack, text, file, &error, report, sizeof(report)) < 0)
-        snprintf(line, sizeof(line), "reload refused, nothing was changed: %s", error.text);
-    else
-        snprintf(line, sizeof(line), "reloaded: %s", report[0] ? report : "nothing had changed");
-    line[strcspn(line, "\n")] = '\0';
-    log_line(NULL, TN_LOG_INFO, "tenon", line);
+    if (tn_stack_reload(stack, text, file, &error, report, sizeof(report)) < 0) {
+        log_line(NULL, TN_LOG_ERROR, "reload", error.text);
+        log_line(NULL, TN_LOG_ERROR, "reload", "refused: nothing was changed");
+    } else {
+        log_lines(report[0] ? report : strcpy(report, "nothing had changed"));
+    }
     free(text);
 }
 
