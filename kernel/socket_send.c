@@ -161,7 +161,7 @@ static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struc
                            struct tn_addr src, const struct tn_addr *dst, uint16_t port)
 {
     struct tn_self *transport = tn_socket_transport(stack, sock);
-    int error = !transport ? -ENETDOWN : port == 0 ? -EINVAL : tn_socket_path_to(stack, sock, &src, dst);
+    int error = transport ? tn_socket_path_to(stack, sock, &src, dst) : -ENETDOWN;
     if (error == 0 && !sock->port) {
         error = tn_port_bind(stack, sock, &any_address, 0);
         if (error == 0)

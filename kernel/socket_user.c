@@ -15,10 +15,11 @@ static const struct tn_addr any_address;
 static int find_transport(struct tn_stack *stack, uint8_t family, uint8_t type, uint8_t *protocol,
                           struct tn_slot **found)
 {
-    unsigned first = *protocol, last = *protocol ? *protocol : 255;
-    for (unsigned p = first; p <= last; p++) {
+    bool any = *protocol == 0;
+    for (unsigned p = any ? 1 : *protocol, last = any ? 255 : *protocol; p <= last; p++) {
         struct tn_slot *slot = tn_transport_find(stack, family, (uint8_t)p);
-        if (slot && slot->self.plugin->transport->type == type) {
+        const struct tn_transport_ops *ops = slot ? slot->self.plugin->transport : NULL;
+        if (ops && ops->type == type && !(any && ops->by_number_only)) {
             *protocol = (uint8_t)p;
             *found = slot;
             return 0;

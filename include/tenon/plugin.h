@@ -246,6 +246,7 @@ struct tn_net_error {
 struct tn_transport_ops {
     uint8_t type;        /* SOCK_STREAM or SOCK_DGRAM: what sockets of this transport are */
     uint8_t header_size; /* bytes of its header without options */
+    bool by_number_only; /* protocol 0 in socket() never means this transport, though the type fits */
     size_t socket_size;  /* of its record behind each socket */
     /* A socket was made. 0 or a negative errno. May be NULL. */
     int (*open)(struct tn_self *self, struct tn_socket *sock);

@@ -220,8 +220,8 @@ static const struct tn_option icmp_option_list[] = {
 static const struct tn_command icmp_commands[] = {
     {
         .name = "ping",
-        .help =
-            "to=ADDRESS [count=4] [interval=1000 ms] [size=56] [timeout=1000 ms] [df=0]: sends echo requests",
+        .help = "to=ADDRESS [count=4] [interval=1000 ms] [size=56] [timeout=1000 ms] [df=0] [vrf=0]: sends "
+                "echo requests",
         .start = icmp_ping_start,
         .cancel = icmp_ping_cancel,
     },
@@ -235,6 +235,7 @@ static const struct tn_reporter_ops icmp_reporter = {.report = icmp_report};
 static const struct tn_transport_ops icmp_transport = {
     .type = SOCK_DGRAM,
     .header_size = 0, /* whoever sends writes it: see socket.c */
+    .by_number_only = true,
     .send_datagram = icmp_send_datagram,
     .close = icmp_close,
     .error = icmp_net_error,

@@ -167,9 +167,10 @@ static void udp_push_header(struct tn_packet *packet)
 static int udp_send(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
                     const struct tn_path *path)
 {
-    if (packet->total > UINT16_MAX - sizeof(struct tn_udp_header)) {
+    bool too_long = packet->total > UINT16_MAX - sizeof(struct tn_udp_header);
+    if (too_long || packet->dst_port == 0) { /* as source, port 0 is legal; nobody can be there */
         self->core->packet_free(self, packet);
-        return -EMSGSIZE;
+        return too_long ? -EMSGSIZE : -EINVAL;
     }
     packet = udp_own(self, packet);
     if (!packet)
