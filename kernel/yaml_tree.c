@@ -357,6 +357,32 @@ static int expect_end(struct reader *r)
     }
 }
 
+/* Whether a line begins at `at`: after any of the line breaks that libyaml knows. */
+static bool begins_line(const char *text, size_t at)
+{
+    static const char *const breaks[] = {"\n",           "\r",           "\xc2\x85",
+                                         "\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbf"};
+    for (size_t i = 0; i < TN_ARRAY_SIZE(breaks); i++) {
+        size_t len = strlen(breaks[i]);
+        if (at >= len && memcmp(text + at - len, breaks[i], len) == 0)
+            return true;
+    }
+    return at == 0;
+}
+
+/* Directives (%TAG) have no use here, and libyaml takes time in the square of their number. */
+static int check_directives(struct reader *r)
+{
+    const char *end = r->text + r->len;
+    for (const char *at = r->text; at < end && (at = memchr(at, '%', (size_t)(end - at))); at++) {
+        size_t offset = (size_t)(at - r->text);
+        if (begins_line(r->text, offset))
+            return fail(r, position_of_offset(r, offset),
+                        "found a line that begins with %%, expected none: directives are not supported");
+    }
+    return 0;
+}
+
 static int parse_stream(struct reader *r, struct tn_yaml_node **root)
 {
     yaml_event_t event;
@@ -377,11 +403,14 @@ int tn_yaml_parse(const char *text, size_t len, const char *name, struct tn_yaml
     if (len > TN_YAML_SIZE_MAX)
         return fail(&r, (struct tn_position){1, 1}, "the file has %zu bytes, expected at most %d", len,
                     TN_YAML_SIZE_MAX);
+    int err = check_directives(&r);
+    if (err)
+        return err;
     if (!yaml_parser_initialize(&r.parser))
         return fail_memory(&r);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, len);
-    int err = parse_stream(&r, &root);
+    err = parse_stream(&r, &root);
     yaml_parser_delete(&r.parser);
     if (err) {
         tn_yaml_free(root);

@@ -1,8 +1,8 @@
 /* yaml_tree.h: a YAML text as a tree with positions.
  *
  * The part of YAML that a configuration needs: scalars, sequences and mappings with scalar keys. Refused with
- * a reason: aliases and anchors, tags, more than one document, a key given twice, and whatever exceeds the
- * limits below. */
+ * a reason: aliases and anchors, tags, directives, more than one document, a key given twice, and whatever
+ * exceeds the limits below. */
 #ifndef TENON_KERNEL_YAML_TREE_H
 #define TENON_KERNEL_YAML_TREE_H
 

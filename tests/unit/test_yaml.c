@@ -170,6 +170,23 @@ static void tag_is_refused(void **state)
     refuse("a: !x {}\n", "f.yaml:1:4: found the tag '!x', expected a value: tags are not supported");
 }
 
+static void directive_is_refused(void **state)
+{
+    const char *words = "found a line that begins with %, expected none: directives are not supported";
+    char expected[128];
+    snprintf(expected, sizeof(expected), "f.yaml:1:1: %s", words);
+    refuse("%YAML 1.2\n---\na: 1\n", expected);
+    snprintf(expected, sizeof(expected), "f.yaml:2:1: %s", words);
+    refuse("# x\n%TAG ! a\n---\na: 1\n", expected);
+}
+
+static void percent_within_a_line_is_fine(void **state)
+{
+    struct tn_yaml_node *root = parse("é%: 50%\n");
+    assert_string_equal(root->first->text, "50%");
+    tn_yaml_free(root);
+}
+
 static void second_document_is_refused(void **state)
 {
     refuse("a: 1\n---\nb: 2\n", "f.yaml:2:1: found a second document, expected one");
@@ -289,6 +306,8 @@ int main(void)
         cmocka_unit_test(anchor_is_refused),
         cmocka_unit_test(alias_is_refused),
         cmocka_unit_test(tag_is_refused),
+        cmocka_unit_test(directive_is_refused),
+        cmocka_unit_test(percent_within_a_line_is_fine),
         cmocka_unit_test(second_document_is_refused),
         cmocka_unit_test(list_as_key_is_refused),
         cmocka_unit_test(empty_key_is_refused),
