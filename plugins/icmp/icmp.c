@@ -42,6 +42,8 @@ static void icmp_make_reply(struct tn_packet *packet)
     memcpy(&new_word, header, sizeof(new_word));
     memcpy(&sum, &header->checksum, sizeof(sum));
     sum = tn_sum_update(sum, old_word, new_word);
+    if (sum == 0) /* the other zero is right even where all other bytes are zero (RFC 1624 §3) */
+        sum = 0xffff;
     memcpy(&header->checksum, &sum, sizeof(sum));
 
     struct tn_addr asked = packet->dst;

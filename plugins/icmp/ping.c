@@ -21,6 +21,7 @@ struct icmp_ping {
     struct tn_addr dst, src;
     struct tn_path path;
     uint16_t id;
+    uint16_t vrf;
     bool dont_fragment;
     uint32_t size;   /* bytes of data */
     uint32_t count;  /* requests to send; 0: until cancelled */
@@ -118,7 +119,7 @@ static void icmp_fill(uint8_t *data, size_t len)
 
 static int icmp_send_request(struct tn_self *self, struct icmp_ping *p, uint32_t seq)
 {
-    int err = self->core->path_find(self, AF_INET, 0, &p->src, &p->dst, &p->path);
+    int err = self->core->path_find(self, AF_INET, p->vrf, &p->src, &p->dst, &p->path);
     if (err < 0)
         return err;
     struct tn_icmp_header header = {.type = TN_ICMP_ECHO};
@@ -132,6 +133,7 @@ static int icmp_send_request(struct tn_self *self, struct icmp_ping *p, uint32_t
     icmp_set_checksum(packet);
     packet->family = AF_INET;
     packet->protocol = TN_IPPROTO_ICMP;
+    packet->vrf = p->vrf;
     packet->src = p->src;
     packet->dst = p->dst;
     packet->flags = p->dont_fragment ? TN_PKT_DONT_FRAGMENT : 0;
@@ -220,7 +222,7 @@ bool icmp_ping_reply(struct tn_self *self, const struct tn_packet *packet,
 {
     uint32_t seq;
     struct icmp_ping *p = icmp_ping_find(self, tn_be16(header->echo.id), tn_be16(header->echo.seq), &seq);
-    if (!p || !tn_addr_equal(&packet->src, &p->dst))
+    if (!p || packet->vrf != p->vrf || !tn_addr_equal(&packet->src, &p->dst))
         return false;
     struct icmp_probe *probe = &p->probes[seq % PROBES_MAX];
     tn_time rtt = packet->time > probe->sent ? packet->time - probe->sent : 0;
@@ -238,7 +240,7 @@ bool icmp_ping_error(struct tn_self *self, const struct tn_net_error *error, uin
 {
     uint32_t seq;
     struct icmp_ping *p = icmp_ping_find(self, id, wire_seq, &seq);
-    if (!p || !tn_addr_equal(&error->dst, &p->dst))
+    if (!p || error->vrf != p->vrf || !tn_addr_equal(&error->dst, &p->dst))
         return false;
     icmp_give_up(self, p, seq, icmp_error_text(error->error));
     icmp_ping_step(self, p);
@@ -272,16 +274,18 @@ static bool icmp_ping_arguments(struct tn_self *self, struct tn_job *job, struct
         self->core->job_fail(job, "to: expected the address of one host");
         return false;
     }
-    int64_t count, interval, size, timeout;
+    int64_t count, interval, size, timeout, vrf;
     if (!icmp_argument(self, job, "count", 4, 0, 1000000000, &count) ||
         !icmp_argument(self, job, "interval", 1000, 1, 3600000, &interval) ||
         !icmp_argument(self, job, "size", 56, 0, SIZE_MAX_DATA, &size) ||
-        !icmp_argument(self, job, "timeout", 1000, 1, 3600000, &timeout))
+        !icmp_argument(self, job, "timeout", 1000, 1, 3600000, &timeout) ||
+        !icmp_argument(self, job, "vrf", 0, 0, UINT16_MAX, &vrf))
         return false;
     p->count = (uint32_t)count;
     p->interval = (tn_time)interval * TN_MSEC;
     p->size = (uint32_t)size;
     p->timeout = (tn_time)timeout * TN_MSEC;
+    p->vrf = (uint16_t)vrf;
     p->dont_fragment = self->core->job_number(job, "df", 0) != 0;
     return true;
 }
