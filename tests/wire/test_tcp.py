@@ -108,7 +108,7 @@ class Tcp(harness.StackCase):
         def sockets():
             return self.stack.usage()["sockets"]
 
-        harness.wait_until(lambda: all(r["state"] in ("LISTEN", "TIME-WAIT", "") for r in self.stack.rows("sockets")), 10)
+        harness.wait_until(lambda: all(r["state"] in ("LISTEN", "TIME-WAIT", "BOUND") for r in self.stack.rows("sockets")), 10)
         before = sockets()
         for _ in range(50):
             sock = connect()
