@@ -66,7 +66,7 @@ int tn_plan_read_prefix(const char *text, uint8_t *family, struct tn_addr *addr,
 
 /* ---- Who may have an address ---- */
 
-static const char *class_of_ipv4(const uint8_t *a)
+static const char *class_of_inet(const uint8_t *a)
 {
     static const uint8_t ones[4] = {255, 255, 255, 255};
     if (a[0] == 0)
@@ -80,7 +80,7 @@ static const char *class_of_ipv4(const uint8_t *a)
     return a[0] >= 240 ? "a reserved address" : NULL;
 }
 
-static const char *class_of_ipv6(const struct tn_addr *addr)
+static const char *class_of_inet6(const struct tn_addr *addr)
 {
     static const struct tn_addr loopback = {{{[15] = 1}}}, mapped = {{{[10] = 0xff, [11] = 0xff}}};
     if (tn_addr_is_zero(addr))
@@ -104,7 +104,7 @@ static bool rest_is(const struct tn_addr *addr, unsigned from, unsigned bits, bo
 const char *tn_plan_not_a_host(uint8_t family, const struct tn_addr *addr, uint8_t prefix_len)
 {
     unsigned bits = tn_plan_address_bits(family);
-    const char *what = family == AF_INET ? class_of_ipv4(addr->bytes) : class_of_ipv6(addr);
+    const char *what = family == AF_INET ? class_of_inet(addr->bytes) : class_of_inet6(addr);
     if (what || prefix_len + 2u > bits) /* RFC 3021, RFC 6164: a subnet of two has no addresses of its own */
         return what;
     if (rest_is(addr, prefix_len, bits, false))

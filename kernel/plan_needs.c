@@ -101,7 +101,7 @@ static int check_all_needs(struct tn_plan_reader *r)
     for (size_t i = 0; i < r->plan->interface_count && !err; i++) {
         const struct tn_plan_interface *ifc = &r->plan->interfaces[i];
         char who[64];
-        snprintf(who, sizeof(who), "%s (%s)", ifc->name, ifc->driver);
+        snprintf(who, sizeof(who), "%s: %s", ifc->name, ifc->driver);
         err = check_needs_of(r, r->plan->plugins[ifc->plugin].manifest, ifc->values, who, ifc->at);
     }
     for (size_t i = 0; i < r->plan->plugin_count && !err; i++) {

@@ -203,18 +203,18 @@ static void need_that_nobody_meets_is_refused(void **state)
 
 static void interface_needs_the_framing_of_its_link(void **state)
 {
-    refuse("interfaces:\n  a: { driver: tap }\n", "s.yaml:2:3: a (tap) needs linktype:1, a framing for this "
+    refuse("interfaces:\n  a: { driver: tap }\n", "s.yaml:2:3: a: tap needs linktype:1, a framing for this "
                                                   "type of link; add 'ether: {}' under protocols:");
 }
 
 static void need_of_an_interface_depends_on_its_options(void **state)
 {
     refuse("interfaces:\n  a: { driver: host }\n  b: { driver: host, mode: ip }\nprotocols: { ether: {} }\n",
-           "s.yaml:3:3: b (host) needs linktype:2?mode=ip, a framing for this type of link; add 'rawip: {}' "
+           "s.yaml:3:3: b: host needs linktype:2?mode=ip, a framing for this type of link; add 'rawip: {}' "
            "under "
            "protocols:");
     refuse("interfaces:\n  a: { driver: host }\n  b: { driver: host, mode: ip }\nprotocols: { rawip: {} }\n",
-           "s.yaml:2:3: a (host) needs linktype:1?mode=ethernet, a framing for this type of link; add "
+           "s.yaml:2:3: a: host needs linktype:1?mode=ethernet, a framing for this type of link; add "
            "'ether: {}' under "
            "protocols:");
     tn_plan_free(plan_of("interfaces:\n  b: { driver: host, mode: ip }\nprotocols: { rawip: {} }\n"));
