@@ -47,24 +47,26 @@ void tcp_close(struct tn_self *self, struct tn_socket *sock, bool abort)
     case TCP_ST_CLOSED:
     case TCP_ST_LISTEN:
     case TCP_ST_SYN_SENT:
-        tcp_finish(self, conn, 0);
+        tcp_release(self, conn);
         return;
     case TCP_ST_CLOSING:
     case TCP_ST_LAST_ACK:
     case TCP_ST_TIME_WAIT:
         if (abort)
-            tcp_finish(self, conn, 0);
+            tcp_release(self, conn);
         return;
     default:
         break;
     }
-    /* §3.6.1, SHLD-3: data that the user will not read is lost, and the peer must know. */
-    if (abort || sock->flags & TN_SOCK_LINGER0 || sock->rx.bytes > 0)
-        tcp_abort(self, conn, 0);
-    else if (conn->state == TCP_ST_FIN_WAIT_2)
+    /* §3.6.1, SHLD-3: what has come and will not be read is lost, and the peer must know. */
+    if (abort || sock->rx.bytes > 0) {
+        tcp_send_reset(self, conn);
+        tcp_release(self, conn);
+    } else if (conn->state == TCP_ST_FIN_WAIT_2) {
         wait_for_fin(self, conn);
-    else
+    } else {
         tcp_close_send(self, conn);
+    }
 }
 
 void tcp_enter_time_wait(struct tn_self *self, struct tcp_conn *conn)

@@ -42,6 +42,8 @@ const char *tcp_state_name(uint8_t state)
 
 void tcp_set_state(struct tn_self *self, struct tcp_conn *conn, enum tcp_conn_state state)
 {
+    if (conn->state == state)
+        return;
     const struct tn_socket *sock = tcp_socket(conn);
     const char *from = tcp_state_name(conn->state), *to = tcp_state_name((uint8_t)state);
     const uint8_t *a = sock->local.bytes;
@@ -169,16 +171,21 @@ int tcp_find_path(struct tn_self *self, struct tcp_conn *conn)
 
 /* ---- The end ---- */
 
-void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error)
+void tcp_release(struct tn_self *self, struct tcp_conn *conn)
 {
-    struct tn_socket *sock = tcp_socket(conn);
-    bool nobody = conn->state == TCP_ST_SYN_RECEIVED && (conn->flags & TCP_PASSIVE);
     tcp_set_state(self, conn, TCP_ST_CLOSED);
     self->core->timer_stop(self, &conn->timer);
     tcp_unschedule(self, conn);
     tcp_runs_free(self, conn);
     tcp_reassembly_free(self, conn);
+    self->core->socket_free(self, tcp_socket(conn));
+}
+
+void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error)
+{
+    struct tn_socket *sock = tcp_socket(conn);
+    bool nobody = conn->state == TCP_ST_SYN_RECEIVED && (conn->flags & TCP_PASSIVE);
     if (!nobody && !(sock->flags & TN_SOCK_CLOSED))
         self->core->socket_fail(self, sock, error);
-    self->core->socket_free(self, sock);
+    tcp_release(self, conn);
 }

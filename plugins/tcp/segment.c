@@ -34,12 +34,6 @@ static struct tn_packet *locate(struct tcp_conn *conn, uint32_t seq, uint32_t *o
 
 static struct tn_packet *view(struct tn_self *self, struct tn_packet *of, uint32_t offset, uint32_t len)
 {
-    if (of->more) { /* rare: a user gave a packet of many pieces */
-        struct tn_packet *copy = self->core->packet_new(self, len);
-        if (copy)
-            self->core->packet_read(of, offset, copy->data, len);
-        return copy;
-    }
     struct tn_packet *clone = self->core->packet_clone(self, of);
     if (clone) {
         tn_packet_pull(clone, offset);

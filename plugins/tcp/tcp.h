@@ -524,8 +524,10 @@ tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn);
 int tcp_find_path(struct tn_self *self, struct tcp_conn *conn);
 /* Recomputes mss from the path's MTU and the peer's MSS. */
 void tcp_update_mss(struct tn_self *self, struct tcp_conn *conn);
-/* The connection has ended: lets go of all and of the socket, whose user is told `error` (0: an orderly end) unless there
- * is none to tell. The record is gone afterwards. */
+/* Lets go of everything, and of the socket. The record may be gone afterwards. */
+void tcp_release(struct tn_self *self, struct tcp_conn *conn);
+/* The connection has ended: tells the user `error` (0: an orderly end), unless there is none to tell, and lets go of
+ * everything. The record may be gone afterwards. */
 void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error);
 
 /* ---- segment.c ------------------------------------------------------------------------------------------------------ */
