@@ -73,9 +73,10 @@ static int tap_inspect(struct tap_device *device)
     return 0;
 }
 
-/* Frames must come whole and with complete checksums, whatever the user of this device before left behind. */
+/* Frames must come all, whole and with complete checksums, whatever the device's last user left behind. */
 static int tap_prepare(struct tap_device *device, struct tn_text *why)
 {
+    (void)ioctl(device->fd, TUNDETACHFILTER, 0);
     int err = ioctl(device->fd, TUNSETOFFLOAD, 0) < 0 ? -errno : tap_inspect(device);
     if (err < 0) {
         tn_text_add(why, "cannot set up the TAP device %s", device->name);
@@ -178,8 +179,20 @@ int tap_device_attach(struct tap_device *device, const char *name, struct tn_tex
 
 /* ---- By descriptor ---- */
 
-/* Whether the descriptor is attached to a device that this driver understands, and to the one called `name`.
- */
+/* Whether frames of this TAP descriptor start with packet information (struct tun_pi). TUNGETIFF has one bit for
+ * "no packet information" and for "no filter", so the question is asked with a filter, which lets all pass. */
+static bool tap_has_packet_info(int fd)
+{
+    struct sock_filter pass = {.code = BPF_RET | BPF_K, .k = UINT32_MAX};
+    struct sock_fprog program = {.len = 1, .filter = &pass};
+    struct ifreq ifr;
+    memset(&ifr, 0, sizeof(ifr));
+    bool known = ioctl(fd, TUNATTACHFILTER, &program) == 0 && ioctl(fd, TUNGETIFF, &ifr) == 0;
+    (void)ioctl(fd, TUNDETACHFILTER, 0);
+    return known && !(ifr.ifr_flags & IFF_NO_PI);
+}
+
+/* Whether the descriptor is attached to a device that this driver understands, and to the one called `name`. */
 static int tap_check_inherited(int fd, const char *name, struct ifreq *ifr, struct tn_text *why)
 {
     memset(ifr, 0, sizeof(*ifr));
@@ -196,7 +209,7 @@ static int tap_check_inherited(int fd, const char *name, struct ifreq *ifr, stru
     if ((ifr->ifr_flags & (IFF_TUN | IFF_TAP)) != IFF_TAP)
         tn_text_add(why, "descriptor %d belongs to the TUN device %.15s, not to a TAP device", fd,
                     ifr->ifr_name);
-    else if (!(ifr->ifr_flags & IFF_NO_PI))
+    else if (tap_has_packet_info(fd))
         tn_text_add(
             why, "descriptor %d was attached without IFF_NO_PI: frames would start with packet information",
             fd);

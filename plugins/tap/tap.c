@@ -22,8 +22,9 @@
 #include "tap.h"
 #include "tenon/plugin.h"
 
-#define TAP_LINK_HEADER 18 /* Ethernet header and a VLAN tag: what a frame may be longer than the MTU */
-#define TAP_IOV_MAX     32 /* pieces of a packet that are gathered; a packet in more pieces is copied */
+#define TAP_MTU         1500 /* of a device that cannot be asked */
+#define TAP_LINK_HEADER 18   /* Ethernet header and a VLAN tag: what a frame may be longer than the MTU */
+#define TAP_IOV_MAX     32   /* pieces of a packet that are gathered; a packet in more pieces is copied */
 #define TAP_REST        TN_SEC
 
 #define TAP_COUNTERS(X)                                                                     \
@@ -91,8 +92,8 @@ static int tap_configure(struct tn_self *self, struct tn_interface *ifc, struct 
     if (err < 0)
         return err;
     if (ifc->mtu == 0)
-        ifc->mtu = device->mtu;
-    if (device->visible && device->mtu != ifc->mtu && ifc->mtu)
+        ifc->mtu = device->mtu ? device->mtu : TAP_MTU;
+    if (device->visible && device->mtu != ifc->mtu)
         self->core->log(self, TN_LOG_WARNING,
                         "%s: the MTU of the TAP device %s is %u, that of the interface %u", ifc->name,
                         device->name, device->mtu, ifc->mtu);
