@@ -255,6 +255,8 @@ static void client_ready(struct tn_watch *watch, uint32_t events)
 {
     struct tn_client *client = tn_container(watch, struct tn_client, watch);
     bool alive = !client->broken;
+    client->stack->now =
+        client->stack->env.now(client->stack->env.context); /* requests come between batches */
     if (alive && (events & EPOLLIN))
         alive = input_read(client);
     if (alive && client->out_at < client->out_len)

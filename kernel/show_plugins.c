@@ -19,10 +19,20 @@ static struct tn_slot *next_slot(struct tn_stack *stack, const struct tn_slot *s
 
 /* ---- stack ---- */
 
+/* Under its name in stack.yaml, which has hyphens. */
+static void put_limit(json_t *object, const char *field, uint32_t value)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%s", field);
+    for (char *c = name; *c; c++)
+        *c = *c == '_' ? '-' : *c;
+    json_object_set_new(object, name, tn_json_number(value));
+}
+
 static json_t *limits_of(const struct tn_limits *limits)
 {
     json_t *object = json_object();
-#define PUT_LIMIT(name, def, min, max, help) json_object_set_new(object, #name, tn_json_number(limits->name));
+#define PUT_LIMIT(name, def, min, max, help) put_limit(object, #name, limits->name);
     TN_LIMITS(PUT_LIMIT)
 #undef PUT_LIMIT
     return object;
@@ -90,21 +100,30 @@ void tn_show_plugins(struct tn_rows *rows)
 
 /* ---- options ---- */
 
+/* The default as tn_value_text() writes it, so that it can be compared with the value. */
+static void default_text(const struct tn_manifest_option *option, char *text, size_t size)
+{
+    char why[256];
+    struct tn_value value;
+    struct tn_text t = tn_text_init(text, size), reason = tn_text_init(why, sizeof(why));
+    if (option->default_text && tn_value_parse(option, option->default_text, &value, &reason) == 0)
+        tn_value_text(option, &value, &t);
+}
+
 static void add_options(struct tn_rows *rows, const struct tn_slot *slot, const char *interface,
                         const struct tn_value *values)
 {
     const struct tn_manifest *manifest = slot->manifest;
     for (size_t i = 0; manifest && values && i < manifest->option_count; i++) {
-        char value[TN_OPTION_STRING_MAX + 32];
+        char value[TN_OPTION_STRING_MAX + 32], otherwise[TN_OPTION_STRING_MAX + 32];
         struct tn_text t = tn_text_init(value, sizeof(value));
         if (!tn_rows_want(rows))
             continue;
         tn_value_text(&manifest->options[i], &values[i], &t);
-        tn_rows_add(rows,
-                    json_pack("{s:s,s:s,s:s,s:o,s:s,s:b}", "plugin", slot->name, "interface", interface,
-                              "option", manifest->options[i].name, "value", tn_json_text(value), "default",
-                              manifest->options[i].default_text ? manifest->options[i].default_text : "",
-                              "live", manifest->options[i].live));
+        default_text(&manifest->options[i], otherwise, sizeof(otherwise));
+        tn_rows_add(rows, json_pack("{s:s,s:s,s:s,s:o,s:o,s:b}", "plugin", slot->name, "interface", interface,
+                                    "option", manifest->options[i].name, "value", tn_json_text(value),
+                                    "default", tn_json_text(otherwise), "live", manifest->options[i].live));
     }
 }
 

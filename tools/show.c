@@ -186,8 +186,6 @@ static void print_record(const char *prefix, const json_t *record)
         char name[80], text[4096];
         struct tn_text t = tn_text_init(text, sizeof(text));
         snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? " " : "", key);
-        for (char *c = name; *c; c++)
-            *c = *c == '_' ? '-' : *c;
         if (json_is_object(value)) {
             print_record(name, value);
             continue;
