@@ -59,7 +59,7 @@ static int read_file(const char *path, uint8_t **bytes, size_t *size, struct tn_
         complain(error, "%s: is not a file", path);
         err = -EINVAL;
     } else if (err == 0 && (st.st_size <= 0 || st.st_size > PLUGIN_FILE_MAX)) {
-        complain(error, "%s: is not a plugin: it has %lld bytes", path, (long long)st.st_size);
+        complain(error, "%s: is not an ELF file of a plugin: it has %lld bytes", path, (long long)st.st_size);
         err = -ENOEXEC;
     } else if (err == 0) {
         *size = (size_t)st.st_size;
@@ -115,36 +115,56 @@ static int private_copy(const char *name, const uint8_t *bytes, size_t size, cha
 
 /* ---- The descriptor ---- */
 
-/* Whether both lists hold the same claims (the manifest's say nothing of inputs). */
-static bool same_claims(const struct tn_plugin *plugin, const struct tn_manifest *manifest)
+static bool claims_hold(const struct tn_claim *claims, size_t count, const struct tn_claim *claim)
 {
-    if (plugin->claim_count != manifest->claim_count)
-        return false;
-    for (size_t i = 0; i < plugin->claim_count; i++) {
-        bool found = false;
-        for (size_t j = 0; j < manifest->claim_count; j++)
-            found |= plugin->claims[i].table == manifest->claims[j].table &&
-                     plugin->claims[i].family == manifest->claims[j].family &&
-                     plugin->claims[i].key == manifest->claims[j].key;
-        if (!found)
-            return false;
-    }
-    return true;
+    for (size_t i = 0; i < count; i++)
+        if (claims[i].table == claim->table && claims[i].family == claim->family &&
+            claims[i].key == claim->key)
+            return true;
+    return false;
 }
 
-static bool same_options(const struct tn_plugin *plugin, const struct tn_manifest *manifest)
+/* The first of `a` that `b` lacks, to `out`. Manifests say nothing of inputs. */
+static bool find_missing_claim(const struct tn_claim *a, size_t a_count, const struct tn_claim *b,
+                               size_t b_count, struct tn_text *out)
 {
-    if (plugin->option_count != manifest->option_count)
-        return false;
-    for (size_t i = 0; i < plugin->option_count; i++) {
+    for (size_t i = 0; i < a_count; i++)
+        if (!claims_hold(b, b_count, &a[i])) {
+            tn_claim_text(out, a[i].table, a[i].family, a[i].key);
+            return true;
+        }
+    return false;
+}
+
+static bool claims_differ(const struct tn_plugin *p, const struct tn_manifest *m, struct tn_text *out)
+{
+    return find_missing_claim(p->claims, p->claim_count, m->claims, m->claim_count, out) ||
+           find_missing_claim(m->claims, m->claim_count, p->claims, p->claim_count, out);
+}
+
+static bool same_option(const struct tn_option *a, const struct tn_manifest_option *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->type == b->type;
+}
+
+/* The first option that only one of them has, or has by another type. */
+static const char *find_differing_option(const struct tn_plugin *p, const struct tn_manifest *m)
+{
+    for (size_t i = 0; i < p->option_count; i++) {
         bool found = false;
-        for (size_t j = 0; j < manifest->option_count; j++)
-            found |= strcmp(plugin->options[i].name, manifest->options[j].name) == 0 &&
-                     plugin->options[i].type == manifest->options[j].type;
+        for (size_t j = 0; j < m->option_count; j++)
+            found |= same_option(&p->options[i], &m->options[j]);
         if (!found)
-            return false;
+            return p->options[i].name;
     }
-    return true;
+    for (size_t j = 0; j < m->option_count; j++) {
+        bool found = false;
+        for (size_t i = 0; i < p->option_count; i++)
+            found |= same_option(&p->options[i], &m->options[j]);
+        if (!found)
+            return m->options[j].name;
+    }
+    return NULL;
 }
 
 static bool claims_have_operations(const struct tn_plugin *p)
@@ -183,7 +203,8 @@ static int check_abi(const struct tn_plugin *p, const char *path, struct tn_erro
         complain(error, "%s: needs plugin ABI %u.%u or newer; this is ABI %u.%u: update Tenon", path,
                  p->abi_major, p->abi_minor, TN_ABI_MAJOR, TN_ABI_MINOR);
     else if (p->size != sizeof(*p))
-        complain(error, "%s: its descriptor has %u bytes, expected %zu", path, p->size, sizeof(*p));
+        complain(error, "%s: the size of its descriptor is %u bytes, expected %zu", path, p->size,
+                 sizeof(*p));
     else
         return 0;
     return -ENOEXEC;
@@ -208,10 +229,16 @@ static int check_manifest(const struct tn_plugin *p, const struct tn_manifest *m
                      path, m->path, texts[i].what, texts[i].code, texts[i].manifest ? texts[i].manifest : "");
             return -EINVAL;
         }
-    const char *what = !same_claims(p, m) ? "'provides'" : !same_options(p, m) ? "the options" : NULL;
-    if (!what)
+    char claim[64];
+    struct tn_text t = tn_text_init(claim, sizeof(claim));
+    const char *option = find_differing_option(p, m);
+    if (claims_differ(p, m, &t))
+        complain(error, "%s: disagrees with its manifest %s: only one of them provides %s", path, m->path,
+                 claim);
+    else if (option)
+        complain(error, "%s: disagrees with its manifest %s about the option '%s'", path, m->path, option);
+    else
         return 0;
-    complain(error, "%s: disagrees with its manifest %s about %s", path, m->path, what);
     return -EINVAL;
 }
 
@@ -285,6 +312,8 @@ static void try_in_child(struct tn_library *library, const char *copy, const str
     int err = load(library, copy, manifest, &error);
     if (err < 0)
         (void)!write(pipe_fd, error.text, sizeof(error.text));
+    else
+        dlclose(library->handle); /* which must not fall either, when its time comes */
     _exit(err < 0 ? 1 : 0);
 }
 
