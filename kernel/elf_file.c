@@ -7,11 +7,6 @@
 
 #include "tenon/text.h"
 
-enum {
-    PAGE_MIN = 4096,
-    ADDRESS_MAX = 64 << 20, /* as long as a plugin's file may be */
-};
-
 TN_PRINTF(2, 3) static int refuse(struct tn_error *error, const char *fmt, ...)
 {
     va_list ap;
@@ -109,51 +104,6 @@ static bool segment_is_sound(const ElfW(Phdr) * s, uint64_t *end)
            (s->p_flags & (PF_W | PF_X)) != (PF_W | PF_X);
 }
 
-/* What the dynamic linker believes without a question, and what it would do to memory that is not the plugin's:
- * segments that reach over one another or over the end of the last are mapped over whatever lies there, and a
- * range that is to become read-only may be anybody's. */
-struct layout {
-    uint64_t end;                   /* of the segments so far */
-    uint64_t data_start, data_size; /* the writable one */
-    bool stack;                     /* says that the stack needs not be executable */
-};
-
-static const char *add_segment(struct layout *layout, const ElfW(Phdr) * segment)
-{
-    if (segment->p_memsz < segment->p_filesz || segment->p_vaddr < layout->end ||
-        segment->p_memsz > ADDRESS_MAX || segment->p_vaddr > ADDRESS_MAX ||
-        ((segment->p_vaddr ^ segment->p_offset) & (PAGE_MIN - 1)))
-        return "its segments overlap or lie wrong";
-    layout->end = segment->p_vaddr + segment->p_memsz;
-    if (segment->p_flags & PF_W) {
-        layout->data_start = segment->p_vaddr;
-        layout->data_size = segment->p_memsz;
-    } else if (segment->p_memsz != segment->p_filesz) {
-        return "a read-only segment is longer in memory than in the file";
-    }
-    return NULL;
-}
-
-static const char *add_program_header(struct layout *layout, const ElfW(Phdr) * segment)
-{
-    switch (segment->p_type) {
-    case PT_LOAD:
-        return add_segment(layout, segment);
-    case PT_GNU_RELRO: /* rounded up to a page by linkers */
-        if (segment->p_vaddr < layout->data_start || segment->p_memsz > layout->data_size + PAGE_MIN ||
-            segment->p_vaddr - layout->data_start > layout->data_size + PAGE_MIN - segment->p_memsz)
-            return "what is to become read-only is not its data";
-        return NULL;
-    case PT_GNU_STACK:
-        layout->stack = true;
-        return segment->p_flags & PF_X ? "it wants the stack to be executable" : NULL;
-    case PT_TLS:
-        return "it has thread-local data, which no plugin may";
-    default:
-        return NULL;
-    }
-}
-
 int tn_elf_check(const uint8_t *bytes, size_t size, const char *path, char build_id[TN_BUILD_ID_TEXT],
                  struct tn_error *error)
 {
@@ -171,7 +121,6 @@ int tn_elf_check(const uint8_t *bytes, size_t size, const char *path, char build
     if (header.e_phoff > size || table > size - header.e_phoff)
         return refuse(error, "%s: is cut short: its program headers lie beyond its end", path);
     uint64_t end = 0;
-    struct layout layout = {0};
     for (size_t i = 0; i < header.e_phnum; i++) {
         ElfW(Phdr) segment;
         memcpy(&segment, bytes + header.e_phoff + i * sizeof(segment), sizeof(segment));
@@ -187,8 +136,6 @@ int tn_elf_check(const uint8_t *bytes, size_t size, const char *path, char build
         if (segment.p_type == PT_NOTE && !build_id[0])
             (void)find_build_id(bytes + segment.p_offset, segment.p_filesz, build_id);
     }
-    if (!layout.stack)
-        return refuse(error, "%s: is damaged or no plugin: it does not say that it needs no executable stack", path);
     return 0;
 }
 
