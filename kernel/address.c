@@ -10,9 +10,9 @@
 
 #include "dispatch.h"
 #include "htab.h"
-#include "neighbour.h"
 #include "prefix.h"
 #include "route.h"
+#include "solicit.h"
 #include "stack.h"
 
 /* What the table finds: an address of ours or a directed broadcast. */
@@ -270,7 +270,7 @@ int tn_address_add(struct tn_stack *stack, const struct tn_address *address)
         enter_broadcast(stack, e, ops);
     tn_paths_changed(stack);
     tell_network(stack, address, true);
-    tn_neighbour_announce(stack, address->ifindex, address->family, &address->addr);
+    tn_solicit_announce(stack, address->ifindex, address->family, &address->addr);
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "address.h"
 #include "dispatch.h"
 #include "neighbour_table.h"
+#include "solicit.h"
 #include "stack.h"
 
 /* RFC 4861 §10. */
@@ -45,29 +46,15 @@ static struct tn_addr question_source(struct tn_stack *stack, const struct tn_ne
 
 static void ask(struct tn_stack *stack, struct tn_neighbour *n)
 {
-    const struct tn_dispatch_entry *entry = tn_dispatch_find(stack, TN_TABLE_RESOLVER, 0, n->family);
     struct tn_ifc *ifc = tn_interface_at(stack, n->ifindex);
     n->solicits++;
     n->asked = true;
     tn_neighbour_start_timer(stack, n, RETRANS_TIME);
-    if (!entry->slot || !ifc)
+    if (!ifc)
         return;
     tn_core_self(stack)->counters[TN_CORE_NEIGHBOUR_SOLICITS]++;
     struct tn_addr source = question_source(stack, n, &ifc->pub);
-    struct tn_self *resolver = &entry->slot->self;
-    resolver->plugin->resolver->solicit(resolver, &ifc->pub, &n->addr, &source,
-                                        n->lladdr_len ? n->lladdr : NULL);
-}
-
-void tn_neighbour_announce(struct tn_stack *stack, uint16_t ifindex, uint8_t family,
-                           const struct tn_addr *addr)
-{
-    const struct tn_dispatch_entry *entry = tn_dispatch_find(stack, TN_TABLE_RESOLVER, 0, family);
-    struct tn_ifc *ifc = tn_interface_at(stack, ifindex);
-    if (!entry->slot || !ifc || !ifc->pub.up || ifc->pub.lladdr_len == 0)
-        return;
-    struct tn_self *resolver = &entry->slot->self;
-    resolver->plugin->resolver->solicit(resolver, &ifc->pub, addr, addr, NULL);
+    tn_solicit(stack, n->ifindex, n->family, &n->addr, &source, n->lladdr_len ? n->lladdr : NULL);
 }
 
 /* ---- States ---- */
@@ -200,7 +187,7 @@ static void send_now(struct tn_stack *stack, const struct tn_neighbour *n, struc
 static int wait_for_answer(struct tn_stack *stack, struct tn_neighbour *n, struct tn_packet *packet,
                            uint16_t ethertype)
 {
-    if (!tn_dispatch_find(stack, TN_TABLE_RESOLVER, 0, n->family)->slot) {
+    if (!tn_solicit_possible(stack, n->family)) {
         tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_RESOLVER);
         return -EHOSTUNREACH;
     }

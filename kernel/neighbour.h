@@ -35,10 +35,6 @@ struct tn_neighbour *tn_neighbour_get(struct tn_stack *stack, uint16_t ifindex, 
 /* Sends a network packet to the neighbour: at once, or when its address is known. Consumes it. */
 int tn_neighbour_output(struct tn_stack *stack, struct tn_neighbour *neighbour, struct tn_packet *packet,
                         uint16_t ethertype);
-/* Tells the link that `addr` is this stack's now, so that others forget whom they knew by it: a question for
- * one's own address (RFC 5227 §2.3). */
-void tn_neighbour_announce(struct tn_stack *stack, uint16_t ifindex, uint8_t family,
-                           const struct tn_addr *addr);
 /* Forgets the entries of an interface (of all: 0); packets that waited are dropped. */
 void tn_neighbours_flush(struct tn_stack *stack, uint16_t ifindex);
 void tn_neighbour_each(struct tn_stack *stack,

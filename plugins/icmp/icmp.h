@@ -74,7 +74,7 @@ static inline const struct icmp_options *icmp_options(const struct tn_self *self
     return self->options;
 }
 
-/* icmp.c. Sets the checksum of the message, which is one writable piece. */
+/* message.c. Sets the checksum of the message, which is one writable piece. */
 void icmp_set_checksum(struct tn_packet *packet);
 /* Sends the message (one piece, src and dst set), which answers something that was received. Consumes it. */
 void icmp_send_answer(struct tn_self *self, struct tn_packet *packet);

@@ -2,8 +2,6 @@
  */
 #include "ipv4.h"
 
-#include "tenon/proto/ipv4.h"
-
 /* 224.0.0.1, which every host is in (RFC 1112 §4). */
 static const uint8_t ipv4_all_hosts[] = {224, 0, 0, 1};
 
@@ -149,7 +147,8 @@ static int ipv4_check_options(struct tn_self *self, const struct tn_packet *pack
 
 /* ---- The way up ---- */
 
-void ipv4_deliver(struct tn_self *self, struct tn_packet *packet)
+/* A whole datagram, header first, that passed all checks: to its transport. */
+static void ipv4_deliver(struct tn_self *self, struct tn_packet *packet)
 {
     const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
     tn_packet_pull(packet, tn_ipv4_header_len(header));

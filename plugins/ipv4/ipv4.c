@@ -6,33 +6,6 @@
  * path. Routes, addresses and neighbours are the core's. This is a host: nothing is forwarded. */
 #include "ipv4.h"
 
-enum tn_addr_class ipv4_classify(struct tn_self *self, const struct tn_addr *addr)
-{
-    const uint8_t *a = addr->bytes;
-    switch (a[0]) {
-    case 0: /* "this network": only 0.0.0.0 means something */
-        return a[1] | a[2] | a[3] ? TN_ADDR_INVALID : TN_ADDR_UNSPECIFIED;
-    case 127:
-        return TN_ADDR_LOOPBACK;
-    case 255:
-        if ((a[1] & a[2] & a[3]) == 255)
-            return TN_ADDR_BROADCAST;
-        break;
-    default:
-        break;
-    }
-    if (a[0] < 224)
-        return TN_ADDR_UNICAST;
-    return a[0] < 240 ? TN_ADDR_MULTICAST : TN_ADDR_INVALID;
-}
-
-void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len)
-{
-    header->checksum = (be16){{0, 0}};
-    uint16_t sum = tn_sum_finish(tn_sum_add(0, header, len));
-    memcpy(&header->checksum, &sum, sizeof(sum));
-}
-
 /* RFC 1112 §6.4: the low 23 bits of the group. */
 static void ipv4_map_multicast(struct tn_self *self, const struct tn_addr *group, uint8_t *lladdr)
 {

@@ -100,25 +100,22 @@ static inline const struct ipv4_options *ipv4_options(const struct tn_self *self
     return self->options;
 }
 
-/* ipv4.c. What kind of address it is in general (RFC 1122 §3.2.1.3, RFC 6890). */
+/* header.c. What kind of address it is in general (RFC 1122 §3.2.1.3, RFC 6890). */
 enum tn_addr_class ipv4_classify(struct tn_self *self, const struct tn_addr *addr);
 /* Sets the header's checksum; `len` is its length with options. */
 void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len);
-
-/* input.c */
-void ipv4_input(struct tn_self *self, struct tn_packet *packet);
-/* A whole datagram, header first, that passed all checks: to its transport. Consumes it. */
-void ipv4_deliver(struct tn_self *self, struct tn_packet *packet);
-
-/* output.c */
-int ipv4_output(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);
-/* Puts the header before the packet; `fragment` is that field of it. Its first piece is writable and has the
- * room. */
+/* Puts the header before the packet; `fragment` is that field of it. Its first piece is writable and has the room. */
 void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, uint16_t id, uint16_t fragment);
 /* Bytes of the header that ipv4_push_header will put. */
 size_t ipv4_header_len_out(const struct tn_packet *packet);
 /* An identification that the same source, destination and protocol have not used lately (RFC 6864 §4.3). */
 uint16_t ipv4_next_id(struct tn_self *self, const struct tn_packet *packet);
+
+/* input.c */
+void ipv4_input(struct tn_self *self, struct tn_packet *packet);
+
+/* output.c */
+int ipv4_output(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);
 
 /* fragment.c. Sends the datagram in fragments. Consumes it. */
 int ipv4_output_fragments(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);

@@ -1,0 +1,74 @@
+/* header.c: what stands in the header of a packet that is sent, and what its addresses mean. */
+#include "ipv4.h"
+
+enum tn_addr_class ipv4_classify(struct tn_self *self, const struct tn_addr *addr)
+{
+    const uint8_t *a = addr->bytes;
+    switch (a[0]) {
+    case 0: /* "this network": only 0.0.0.0 means something */
+        return a[1] | a[2] | a[3] ? TN_ADDR_INVALID : TN_ADDR_UNSPECIFIED;
+    case 127:
+        return TN_ADDR_LOOPBACK;
+    case 255:
+        if ((a[1] & a[2] & a[3]) == 255)
+            return TN_ADDR_BROADCAST;
+        break;
+    default:
+        break;
+    }
+    if (a[0] < 224)
+        return TN_ADDR_UNICAST;
+    return a[0] < 240 ? TN_ADDR_MULTICAST : TN_ADDR_INVALID;
+}
+
+void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len)
+{
+    header->checksum = (be16){{0, 0}};
+    uint16_t sum = tn_sum_finish(tn_sum_add(0, header, len));
+    memcpy(&header->checksum, &sum, sizeof(sum));
+}
+
+/* RFC 2113. */
+static const uint8_t ipv4_router_alert[] = {TN_IPV4_OPTION_ROUTER_ALERT, 4, 0, 0};
+
+size_t ipv4_header_len_out(const struct tn_packet *packet)
+{
+    return sizeof(struct tn_ipv4_header) +
+           (packet->flags & TN_PKT_ROUTER_ALERT ? sizeof(ipv4_router_alert) : 0);
+}
+
+/* RFC 1112 §6.1: multicasts stay on the link unless their sender says otherwise. */
+static uint8_t ipv4_ttl(struct tn_self *self, const struct tn_packet *packet)
+{
+    if (packet->ttl)
+        return packet->ttl;
+    return ipv4_classify(self, &packet->dst) == TN_ADDR_MULTICAST ? 1 : (uint8_t)ipv4_options(self)->ttl;
+}
+
+void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, uint16_t id, uint16_t fragment)
+{
+    size_t len = ipv4_header_len_out(packet);
+    struct tn_ipv4_header *header = tn_packet_push(packet, len);
+    header->version_ihl = (uint8_t)(4 << 4 | len / 4);
+    header->tos = packet->tos;
+    header->total_len = tn_to_be16((uint16_t)packet->total);
+    header->id = tn_to_be16(id);
+    header->fragment = tn_to_be16(fragment);
+    header->ttl = ipv4_ttl(self, packet);
+    header->protocol = packet->protocol;
+    memcpy(header->src, packet->src.bytes, TN_IPV4_ADDR_LEN);
+    memcpy(header->dst, packet->dst.bytes, TN_IPV4_ADDR_LEN);
+    if (len > sizeof(*header))
+        memcpy(header + 1, ipv4_router_alert, sizeof(ipv4_router_alert));
+    ipv4_set_checksum(header, len);
+    packet->network = tn_packet_offset(packet);
+}
+
+uint16_t ipv4_next_id(struct tn_self *self, const struct tn_packet *packet)
+{
+    uint8_t key[2 * TN_IPV4_ADDR_LEN + 1];
+    memcpy(key, packet->src.bytes, TN_IPV4_ADDR_LEN);
+    memcpy(key + TN_IPV4_ADDR_LEN, packet->dst.bytes, TN_IPV4_ADDR_LEN);
+    key[2 * TN_IPV4_ADDR_LEN] = packet->protocol;
+    return ipv4_state(self)->ids[self->core->keyed_hash(self, key, sizeof(key)) % IPV4_IDS]++;
+}
