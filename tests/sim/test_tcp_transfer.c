@@ -1,0 +1,290 @@
+/* TCP: two stacks with a wire between them that loses, doubles, reorders and delays. Every transfer ends with the same
+ * bytes, and the same seed gives the same packets. TCP_SEED=N repeats the runs of one seed. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "tenon/sim.h"
+
+#define MEGABYTE 1000000u
+
+/* One side of the connection: what it has written and read, and a hash of each. */
+struct side {
+    struct tn_stack *stack;
+    struct tn_usage start;
+    int fd;
+    uint64_t seed; /* of what it writes */
+    uint64_t to_write, written, read;
+    uint64_t write_hash, read_hash;
+    bool eof;
+    int error;
+};
+
+struct run {
+    uint64_t seed;
+    const char *wire; /* options */
+    const char *tcp;
+    uint64_t octets;
+    struct tn_sim *sim;
+    struct side a, b;
+    int listener;
+};
+
+/* ---- The users ---- */
+
+static uint64_t mix(uint64_t x)
+{
+    x ^= x >> 31;
+    x *= 0x9e3779b97f4a7c15u;
+    return x ^ x >> 29;
+}
+
+static uint8_t octet(const struct side *s, uint64_t n)
+{
+    return (uint8_t)(mix(s->seed + (n >> 3)) >> (n & 7) * 8);
+}
+
+static uint64_t hash(uint64_t h, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ bytes[i]) * 0x100000001b3u;
+    return h;
+}
+
+static void writes(struct side *s)
+{
+    uint8_t bytes[16384];
+    while (s->written < s->to_write) {
+        size_t len = tn_min(sizeof(bytes), s->to_write - s->written);
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = octet(s, s->written + i);
+        ssize_t n = tn_send(s->stack, s->fd, bytes, len, 0);
+        if (n <= 0)
+            return;
+        s->write_hash = hash(s->write_hash, bytes, (size_t)n);
+        s->written += (uint64_t)n;
+        if (s->written == s->to_write)
+            assert_int_equal(tn_shutdown(s->stack, s->fd, SHUT_WR), 0);
+    }
+}
+
+static void reads(struct side *s)
+{
+    uint8_t bytes[65536];
+    ssize_t n;
+    while (!s->eof && (n = tn_recv(s->stack, s->fd, bytes, sizeof(bytes), 0)) != -EAGAIN) {
+        if (n < 0)
+            s->error = (int)-n;
+        s->eof = n <= 0;
+        if (n > 0) {
+            s->read_hash = hash(s->read_hash, bytes, (size_t)n);
+            s->read += (uint64_t)n;
+        }
+    }
+}
+
+/* ---- A run ---- */
+
+static struct tn_stack *add(struct run *run, const char *address)
+{
+    char yaml[1024];
+    struct tn_error error;
+    struct tn_stack *stack;
+    snprintf(yaml, sizeof(yaml),
+             "stack: { name: side }\n"
+             "interfaces: { w0: { driver: wire, mac: \"02:00:00:00:07:0%c\", addresses: [%s/24], %s } }\n"
+             "protocols: { ether: {}, arp: {}, ipv4: {}, tcp: %s }\n",
+             address[strlen(address) - 1], address, run->wire, run->tcp);
+    if (tn_sim_add(run->sim, yaml, &stack, &error) < 0)
+        fail_msg("%s", error.text);
+    return stack;
+}
+
+static void start(struct run *run)
+{
+    run->sim = tn_sim_create(run->seed);
+    tn_sim_plugin_path(run->sim, TN_TEST_PLUGIN_DIR);
+    run->a =
+        (struct side){.stack = add(run, "10.0.7.1"), .fd = -1, .seed = run->seed, .to_write = run->octets};
+    run->b =
+        (struct side){.stack = add(run, "10.0.7.7"), .fd = -1, .seed = ~run->seed, .to_write = run->octets};
+    assert_int_equal(tn_stack_join(run->a.stack, "w0", run->b.stack, "w0"), 0);
+    tn_sim_run(run->sim, 20 * TN_SEC); /* announcements of addresses */
+    tn_stack_usage(run->a.stack, &run->a.start);
+    tn_stack_usage(run->b.stack, &run->b.start);
+}
+
+static void meet(struct run *run)
+{
+    struct sockaddr_in sa = {
+        .sin_family = AF_INET, .sin_port = htons(7), .sin_addr.s_addr = htonl(0x0a000707)};
+    run->listener = tn_socket(run->b.stack, AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(tn_bind(run->b.stack, run->listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(tn_listen(run->b.stack, run->listener, 1), 0);
+    run->a.fd = tn_socket(run->a.stack, AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(tn_connect(run->a.stack, run->a.fd, (struct sockaddr *)&sa, sizeof(sa)), -EINPROGRESS);
+}
+
+static bool ended(const struct run *run)
+{
+    return run->a.eof && run->b.eof && run->a.written == run->octets && run->b.written == run->octets;
+}
+
+static void pump(struct run *run)
+{
+    if (run->b.fd < 0)
+        run->b.fd = tn_accept(run->b.stack, run->listener, NULL, NULL);
+    for (struct side *s = &run->a; s; s = s == &run->a ? &run->b : NULL) {
+        if (s->fd < 0)
+            continue;
+        reads(s);
+        writes(s);
+    }
+    tn_sim_settle(run->sim);
+}
+
+static void check_no_leak(const struct side *s)
+{
+    struct tn_usage end;
+    tn_stack_usage(s->stack, &end);
+    assert_int_equal(end.packets, s->start.packets);
+    assert_int_equal(end.buffers, s->start.buffers);
+    assert_int_equal(end.sockets, s->start.sockets);
+    assert_int_equal(end.plugin_bytes, s->start.plugin_bytes);
+}
+
+static void check(struct run *run)
+{
+    if (!ended(run) || run->a.error || run->b.error || run->a.read_hash != run->b.write_hash ||
+        run->b.read_hash != run->a.write_hash || run->a.read != run->octets || run->b.read != run->octets)
+        fail_msg("seed %llu, %s, %s: a wrote %llu read %llu (error %d), b wrote %llu read %llu (error %d) "
+                 "after %.1f s; "
+                 "repeat with TCP_SEED=%llu",
+                 (unsigned long long)run->seed, run->wire, run->tcp, (unsigned long long)run->a.written,
+                 (unsigned long long)run->a.read, run->a.error, (unsigned long long)run->b.written,
+                 (unsigned long long)run->b.read, run->b.error, (double)tn_sim_now(run->sim) / 1e9,
+                 (unsigned long long)run->seed);
+}
+
+static uint64_t seed_or(uint64_t seed)
+{
+    const char *given = getenv("TCP_SEED");
+    return given ? strtoull(given, NULL, 0) : seed;
+}
+
+static void report(const struct run *run, tn_time span)
+{
+    uint64_t sent = tn_stack_counter(run->a.stack, "tcp", "segments-out");
+    uint64_t again = tn_stack_counter(run->a.stack, "tcp", "retransmits");
+    uint64_t timeouts = tn_stack_counter(run->a.stack, "tcp", "retransmit-timeouts");
+    printf("    seed %llu, %s, %s: %.1f s, %.0f kB/s each way; %llu segments, %llu again, %llu timeouts\n",
+           (unsigned long long)run->seed, run->wire, run->tcp, (double)span / 1e9,
+           (double)run->octets / 1e3 / ((double)span / 1e9), (unsigned long long)sent,
+           (unsigned long long)again, (unsigned long long)timeouts);
+}
+
+/* Both sides write all and read all, within `limit`; returns the hash over all packets. */
+static uint64_t transfer(struct run run, tn_time limit)
+{
+    start(&run);
+    meet(&run);
+    tn_time from = tn_sim_now(run.sim), until = from + limit;
+    do
+        pump(&run);
+    while (!ended(&run) && tn_sim_advance(run.sim, until));
+    check(&run);
+    report(&run, tn_sim_now(run.sim) - from);
+    tn_close(run.a.stack, run.a.fd);
+    tn_close(run.b.stack, run.b.fd);
+    tn_close(run.b.stack, run.listener);
+    tn_sim_run(run.sim, 600 * TN_SEC);
+    check_no_leak(&run.a);
+    check_no_leak(&run.b);
+    uint64_t packets = tn_sim_trace_hash(run.sim);
+    tn_sim_destroy(run.sim);
+    return packets;
+}
+
+/* ---- Tests ---- */
+
+#define BAD_WIRE "loss: 10%, duplicate: 1%, reorder: 5%, delay: 50ms"
+
+static void clean_wire(void **state)
+{
+    struct run run = {.seed = seed_or(1), .wire = "delay: 1ms", .tcp = "{}", .octets = 10 * MEGABYTE};
+    transfer(run, 60 * TN_SEC);
+}
+
+static void ten_megabytes_both_ways_over_a_bad_wire(void **state)
+{
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        struct run run = {.seed = seed_or(seed), .wire = BAD_WIRE, .tcp = "{}", .octets = 10 * MEGABYTE};
+        transfer(run, 3600 * TN_SEC);
+    }
+}
+
+static void over_a_bad_wire_without_any_options(void **state)
+{
+    struct run run = {.seed = seed_or(4),
+                      .wire = BAD_WIRE,
+                      .tcp = "{ sack: no, timestamps: no, window-scaling: no }",
+                      .octets = 1 * MEGABYTE};
+    transfer(run, 3600 * TN_SEC);
+}
+
+static void over_a_corrupting_wire(void **state)
+{
+    struct run run = {.seed = seed_or(5),
+                      .wire = "corrupt: 5%, loss: 2%, delay: 10ms",
+                      .tcp = "{}",
+                      .octets = 2 * MEGABYTE};
+    transfer(run, 3600 * TN_SEC);
+}
+
+static void through_small_buffers(void **state)
+{
+    struct run run = {.seed = seed_or(6),
+                      .wire = "loss: 3%, reorder: 5%, delay: 5ms",
+                      .tcp = "{ receive-buffer: 4k, send-buffer: 6k }",
+                      .octets = MEGABYTE / 2};
+    transfer(run, 3600 * TN_SEC);
+}
+
+static void over_a_slow_wire_with_a_short_queue(void **state)
+{
+    struct run run = {
+        .seed = seed_or(7), .wire = "delay: 20ms, rate: 10M, queue: 50", .tcp = "{}", .octets = 5 * MEGABYTE};
+    transfer(run, 600 * TN_SEC);
+}
+
+static void same_seed_gives_the_same_packets(void **state)
+{
+    struct run run = {.seed = seed_or(8), .wire = BAD_WIRE, .tcp = "{}", .octets = MEGABYTE};
+    uint64_t first = transfer(run, 3600 * TN_SEC);
+    assert_true(transfer(run, 3600 * TN_SEC) == first);
+    run.seed++;
+    assert_true(transfer(run, 3600 * TN_SEC) != first);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clean_wire),
+        cmocka_unit_test(ten_megabytes_both_ways_over_a_bad_wire),
+        cmocka_unit_test(over_a_bad_wire_without_any_options),
+        cmocka_unit_test(over_a_corrupting_wire),
+        cmocka_unit_test(through_small_buffers),
+        cmocka_unit_test(over_a_slow_wire_with_a_short_queue),
+        cmocka_unit_test(same_seed_gives_the_same_packets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
