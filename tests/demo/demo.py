@@ -23,6 +23,7 @@ import harness  # noqa: E402
 import isolate  # noqa: E402
 from harness import KERNEL, MAC, SECOND, STACK, TAP, TENON, run  # noqa: E402
 
+ETH_P_ALL = 3  # with another type, what the kernel sends is not seen
 STACK_YAML = "etc/stack.yaml"
 MEGABYTE = 1_000_000
 ECHO_BYTES = 10 * MEGABYTE
@@ -129,9 +130,10 @@ class Demo:
     # ---- Steps -------------------------------------------------------------------------------------------------------
 
     def arp(self):
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as wire:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as wire:
             wire.bind((TAP, 0))
             wire.settimeout(3)
+            run("ip", "neigh", "flush", "dev", TAP)  # the stack's own announcement may have told the kernel already
             ping = subprocess.Popen(["ping", "-n", "-q", "-c", "1", "-W", "3", STACK], stdout=subprocess.DEVNULL)
             try:
                 asked = self.arp_frame(wire, 1, STACK)
@@ -152,7 +154,8 @@ class Demo:
                 frame = wire.recv(2000)
             except TimeoutError:
                 raise Failure(f"an ARP {'request' if operation == 1 else 'reply'} for {target}", "nothing in 3 s") from None
-            if struct.unpack(">H", frame[20:22])[0] == operation and frame[38:42] == socket.inet_aton(target):
+            if frame[12:14] == b"\x08\x06" and frame[20:22] == struct.pack(">H", operation) and \
+                    frame[38:42] == socket.inet_aton(target):
                 return time.monotonic()
 
     @staticmethod
