@@ -28,6 +28,8 @@ static struct tn_stack *make_stack(void)
 /* Takes the answers out of the client's buffer. */
 static void check_answers(struct tn_client *client)
 {
+    if (!client->out)
+        return;
     char *at = client->out + client->out_at, *end = client->out + client->out_len;
     while (at < end) {
         char *newline = memchr(at, '\n', (size_t)(end - at));

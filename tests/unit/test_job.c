@@ -125,10 +125,11 @@ static const json_t *answer(struct fixture *f)
     struct tn_client *c = f->client;
     json_decref(f->answer);
     f->answer = NULL;
-    char *from = c->out + c->out_at;
-    char *newline = c->out_len > c->out_at ? memchr(from, '\n', c->out_len - c->out_at) : NULL;
-    if (!newline)
+    if (c->out_at == c->out_len)
         return NULL;
+    char *from = c->out + c->out_at;
+    char *newline = memchr(from, '\n', c->out_len - c->out_at);
+    assert_non_null(newline);
     f->answer = json_loadb(from, (size_t)(newline - from), 0, NULL);
     c->out_at += (size_t)(newline - from) + 1;
     assert_non_null(f->answer);
