@@ -73,10 +73,9 @@ static int tap_inspect(struct tap_device *device)
     return 0;
 }
 
-/* Frames must come all, whole and with complete checksums, whatever the device's last user left behind. */
+/* Frames must come whole and with complete checksums, whatever the device's last user left behind. */
 static int tap_prepare(struct tap_device *device, struct tn_text *why)
 {
-    (void)ioctl(device->fd, TUNDETACHFILTER, 0);
     int err = ioctl(device->fd, TUNSETOFFLOAD, 0) < 0 ? -errno : tap_inspect(device);
     if (err < 0) {
         tn_text_add(why, "cannot set up the TAP device %s", device->name);
@@ -179,8 +178,9 @@ int tap_device_attach(struct tap_device *device, const char *name, struct tn_tex
 
 /* ---- By descriptor ---- */
 
-/* Whether frames of this TAP descriptor start with packet information (struct tun_pi). TUNGETIFF has one bit for
- * "no packet information" and for "no filter", so the question is asked with a filter, which lets all pass. */
+/* Whether frames of this TAP descriptor start with packet information (struct tun_pi). TUNGETIFF has one bit for "no
+ * packet information" and for "no filter", so the question is asked with a filter, which lets all pass. It replaces one
+ * that was there, and leaves none. */
 static bool tap_has_packet_info(int fd)
 {
     struct sock_filter pass = {.code = BPF_RET | BPF_K, .k = UINT32_MAX};
