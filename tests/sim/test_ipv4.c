@@ -5,13 +5,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "../unit/random.h"
 #include "net.h"
 #include "route.h"
 #include "stack.h"
@@ -395,17 +395,15 @@ static void largest_datagram_comes_and_goes_in_fragments(void **state)
 static void random_fragments_in_random_order_with_duplicates(void **state)
 {
     unsigned datagrams = 0;
-    unsigned seed = (unsigned)time(NULL);
-    print_message("seed %u\n", seed);
-    srand(seed);
+    struct tn_rng rng = random_start("random_fragments_in_random_order_with_duplicates");
     net_meet(&net);
     for (unsigned round = 0; round < 50; round++) {
         size_t from[400], to[400];
         unsigned n = 0;
-        begin_datagram((size_t)(rand() % 20000));
+        begin_datagram(random_below(&rng, 20000));
         for (size_t at = 0; at < whole_len; at = to[n - 1]) {
             from[n] = at;
-            to[n] = tn_min(at + 8 * (size_t)(1 + rand() % 180), whole_len);
+            to[n] = tn_min(at + 8 * (1 + random_below(&rng, 180)), whole_len);
             if (n == 398)
                 to[n] = whole_len;
             n++;
@@ -414,13 +412,13 @@ static void random_fragments_in_random_order_with_duplicates(void **state)
             continue;
         datagrams++;
         for (unsigned i = n; i > 1; i--) {
-            unsigned j = (unsigned)rand() % i;
+            unsigned j = (unsigned)random_below(&rng, i);
             size_t f = from[i - 1], t = to[i - 1];
             from[i - 1] = from[j], to[i - 1] = to[j];
             from[j] = f, to[j] = t;
         }
         for (unsigned i = 0; i < n; i++) {
-            if (i && rand() % 4 == 0)
+            if (i && random_below(&rng, 4) == 0)
                 send_piece(from[i - 1], to[i - 1], to[i - 1] < whole_len);
             send_piece(from[i], to[i], to[i] < whole_len);
         }
