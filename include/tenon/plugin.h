@@ -169,7 +169,8 @@ struct tn_link_ops {
      * hands each to core->input(). Returns how many it read; fewer than `budget` means there are no more. */
     unsigned (*receive)(struct tn_self *self, struct tn_interface *ifc, unsigned budget);
     /* Sends one frame. 0: taken (the packet is consumed). -EAGAIN: the device is full; the packet is NOT
-     * consumed, the core keeps it and asks again when core->link_writable() or the descriptor says so. */
+     * consumed, the core keeps it and asks again when core->link_writable() or the descriptor says so. Another negative
+     * errno: it could not be sent; the packet is consumed and the driver has counted why. */
     int (*transmit)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
 };
 
