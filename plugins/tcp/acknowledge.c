@@ -61,7 +61,8 @@ static void take_probe(struct tn_self *self, struct tcp_conn *conn)
 {
     if (conn->snd_nxt == tcp_data_end(conn))
         conn->flags |= TCP_FIN_SENT;
-    tcp_runs_append(self, conn, conn->snd_nxt + 1);
+    if (tcp_runs_append(self, conn, conn->snd_nxt + 1))
+        conn->run_tail->repeated = true; /* it was sent some time ago: not to be measured */
     conn->snd_nxt++;
     conn->flags &= ~TCP_PROBED;
 }
@@ -79,10 +80,12 @@ static bool advance(struct tn_self *self, struct tcp_conn *conn, const struct tc
     conn->progress_at = self->core->now(self);
     measure(self, conn, seg, delivery);
     bool restart = tcp_recovery_acked(self, conn, acked);
-    if (conn->snd_una == conn->snd_nxt)
-        conn->retransmit_at = TN_NEVER; /* RFC 6298 (5.2) */
-    else if (restart)
-        tcp_start_retransmit(self, conn); /* (5.3) */
+    if (conn->snd_una == conn->snd_nxt) { /* RFC 6298 (5.2) */
+        conn->retransmit_at = TN_NEVER;
+        conn->flags &= ~TCP_PERSIST;
+    } else if (restart) { /* (5.3) */
+        tcp_start_retransmit(self, conn);
+    }
     return !fin || tcp_fin_acked(self, conn);
 }
 

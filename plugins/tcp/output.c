@@ -25,11 +25,18 @@ static uint32_t unsent(struct tcp_conn *conn)
     return conn->flags & TCP_FIN_SENT ? 0 : tcp_data_end(conn) - conn->snd_nxt;
 }
 
-/* U of §3.8.6.2.1. A peer may have taken window back: then there is none (MUST-34, SHLD-15). */
-static uint32_t usable_window(const struct tcp_conn *conn)
+/* Octets that the peer's window lets go from `seq` on. A peer may have taken window back: then there are none (MUST-34),
+ * and what is beyond the edge waits (SHLD-15, SHLD-16). */
+static uint32_t window_from(const struct tcp_conn *conn, uint32_t seq)
 {
     uint32_t edge = conn->snd_una + conn->snd_wnd;
-    return tcp_lt(conn->snd_nxt, edge) ? edge - conn->snd_nxt : 0;
+    return tcp_lt(seq, edge) ? edge - seq : 0;
+}
+
+/* U of §3.8.6.2.1 */
+static uint32_t usable_window(const struct tcp_conn *conn)
+{
+    return window_from(conn, conn->snd_nxt);
 }
 
 /* Whether the congestion window holds `len` octets back. One segment may always be on its way. */
@@ -58,12 +65,9 @@ static void send_lost(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_run *run = conn->lost ? tcp_runs_next_lost(conn->run_head) : NULL;
     while (run) {
-        uint32_t len = tcp_min32(run->end - run->start, conn->mss);
+        uint32_t len = tcp_min32(tcp_min32(run->end - run->start, conn->mss), window_from(conn, run->start));
         bool first = run == conn->run_head;
-        if (!(conn->flags & TCP_FAST_SEND) && pipe_full(conn, len))
-            return;
-        /* SHLD-16: within the window that the peer offers now; the first, to learn of it, in any case. */
-        if (!first && tcp_lt(conn->snd_una + conn->snd_wnd, run->start + len))
+        if (len == 0 || (!(conn->flags & TCP_FAST_SEND) && pipe_full(conn, len)))
             return;
         if (!resend(self, conn, run, len))
             return;
@@ -79,11 +83,13 @@ static void send_lost(struct tn_self *self, struct tcp_conn *conn)
 /* Something is in flight from now on: the retransmission timer runs (RFC 6298 (5.1)). */
 static void note_flight(struct tn_self *self, struct tcp_conn *conn)
 {
-    bool idle = conn->retransmit_at == TN_NEVER;
-    if (!idle && !(conn->flags & TCP_PERSIST))
+    bool persist = conn->flags & TCP_PERSIST;
+    if (conn->retransmit_at != TN_NEVER && !persist)
         return;
-    conn->flags &= ~TCP_PERSIST;
-    conn->backoff = 0;
+    if (persist) {
+        conn->flags &= ~TCP_PERSIST;
+        conn->backoff = 0;
+    }
     conn->progress_at = self->core->now(self);
     tcp_start_retransmit(self, conn);
 }

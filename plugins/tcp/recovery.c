@@ -52,7 +52,7 @@ static void find_lost(struct tn_self *self, struct tcp_conn *conn)
     /* RFC 5681 §4.3: the loss of a retransmission is another sign of congestion. */
     tn_count(self, TCP_LOST_RETRANSMITS);
     if (conn->phase == TCP_PHASE_RECOVERY && !(conn->flags & TCP_CWND_HALVED)) {
-        conn->flags |= TCP_CWND_HALVED;
+        conn->flags |= TCP_CWND_HALVED | TCP_FAST_SEND;
         conn->recover = conn->snd_nxt;
         tcp_cc_loss(conn);
     }
