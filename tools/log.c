@@ -8,7 +8,7 @@
 
 static const char *const names[] = {"error", "warning", "info", "debug"};
 static const char *const colours[] = {"\033[31;1m", "\033[33m", "", "\033[2m"};
-static enum tn_level limit = TN_LOG_DEBUG;
+static enum tn_level limit = TN_LOG_INFO; /* of this program's own lines; the stack has limits of its own */
 
 int log_level(const char *name)
 {
@@ -48,10 +48,14 @@ static void file_line(enum tn_level level, const char *who, const char *text)
 
 void log_line(void *context, enum tn_level level, const char *who, const char *text)
 {
-    if (level > limit)
-        return;
     if (isatty(STDERR_FILENO))
         terminal_line(level, who, text);
     else
         file_line(level, who, text);
+}
+
+void log_own(enum tn_level level, const char *text)
+{
+    if (level <= limit)
+        log_line(NULL, level, "tenon", text);
 }

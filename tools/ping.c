@@ -168,7 +168,7 @@ static int follow(const struct settings *s, struct client *client)
 {
     struct sums sums = {.sent = 0};
     bool more = true;
-    while (more) {
+    while (more && !interrupted) {
         json_t *answer = client_receive(client, -1);
         if (!answer && interrupted)
             break;

@@ -65,6 +65,7 @@ static int set_option(struct settings *s, int option)
         if (level < 0)
             return usage(&verb_run, "--log %s: expected error, warning, info or debug", optarg);
         s->log_level = (uint8_t)(level + 1);
+        log_limit((enum tn_level)level);
         break;
     case OPTION_USER:
         if (!find_identity(optarg, &s->identity))
@@ -189,7 +190,7 @@ static void log_lines(char *report)
 {
     for (char *line; (line = strsep(&report, "\n"));)
         if (*line)
-            log_line(NULL, TN_LOG_INFO, "reload", line);
+            log_own(TN_LOG_INFO, line);
 }
 
 static void reload(struct tn_stack *stack, const char *file)
@@ -200,8 +201,8 @@ static void reload(struct tn_stack *stack, const char *file)
     if (!text)
         return;
     if (tn_stack_reload(stack, text, file, &error, report, sizeof(report)) < 0) {
-        log_line(NULL, TN_LOG_ERROR, "reload", error.text);
-        log_line(NULL, TN_LOG_ERROR, "reload", "refused: nothing was changed");
+        log_own(TN_LOG_ERROR, error.text);
+        log_own(TN_LOG_ERROR, "reload refused: nothing was changed");
     } else {
         log_lines(report[0] ? report : strcpy(report, "nothing had changed"));
     }
@@ -246,7 +247,7 @@ static bool lose_privileges(const struct settings *s)
     if (s->keep_privileges)
         return true;
     bool done = drop_privileges(&s->identity, &t);
-    log_line(NULL, done ? TN_LOG_INFO : TN_LOG_ERROR, "tenon", text);
+    log_own(done ? TN_LOG_INFO : TN_LOG_ERROR, text);
     return done;
 }
 

@@ -118,13 +118,14 @@ void add_value(struct tn_text *out, const json_t *value);
 
 /* ---- log.c ---- */
 
-/* Writes log lines to standard error: with colours and the time since the start on a terminal, else plain
- * with date and time. */
+/* Writes log lines to standard error: with colours and the time since the start on a terminal, else plain with
+ * date and time. For struct tn_env: what is not to be logged does not come here. */
 void log_line(void *context, enum tn_level level, const char *who, const char *text);
+/* A line of this program's, if its level is within the limit (info at the start). */
+void log_own(enum tn_level level, const char *text);
+void log_limit(enum tn_level level);
 /* -1: no such level. */
 int log_level(const char *name);
-/* Lines less important than this are left out. */
-void log_limit(enum tn_level level);
 
 /* ---- privileges.c ---- */
 

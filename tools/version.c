@@ -24,7 +24,9 @@ static int version(int argc, char **argv)
 const struct verb verb_version = {
     .name = "version",
     .summary = "says the version of this program",
-    .help = "usage: tenon version [--json]\n\n"
+    .help = "usage: tenon version [OPTIONS]\n\n"
+            "  --json       as an object\n"
+            "  -h, --help   this\n\n"
             "The version of a running stack is in 'tenon show stack'.\n\n"
             "Example:\n"
             "  tenon version\n\n"
