@@ -319,9 +319,8 @@ struct tn_plugin {
     uint32_t size;      /* sizeof(struct tn_plugin) */
     const char *name;
     const char *version;
-    const char *kind; /* as in the manifest: link, framing, protocol, network, transport, service */
-    const char
-        *schema; /* layout of state, options, socket and interface records, and numbering of timers,
+    const char *kind;   /* as in the manifest: link, framing, protocol, network, transport, service */
+    const char *schema; /* layout of state, options, socket and interface records, and numbering of timers,
                     inputs, counters and drops. A swap between equal schemas adopts everything in place. */
     size_t state_size;
     size_t options_size;

@@ -35,7 +35,7 @@ struct tn_env {
     void (*random)(void *context, void *bytes, size_t len); /* seeds keys and the generator, at creation */
     void (*log)(void *context, enum tn_level level, const char *who, const char *text);
     const char
-        *plugin_path; /* where plugins lie, "dir:dir"; NULL: $TENON_PLUGIN_PATH, then the built-in one */
+        *plugin_path;  /* where plugins lie, "dir:dir"; NULL: $TENON_PLUGIN_PATH, then the built-in one */
     uint8_t log_level; /* of plugins that stack.yaml names no level for: enum tn_level + 1; 0: as it says */
 };
 

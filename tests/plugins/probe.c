@@ -28,17 +28,21 @@
 #endif
 
 #ifdef PROBE_EXTRA_COUNTER
-#define PROBE_COUNTERS(X)                                                                                              \
-    X(EXTRA, "extra", "Only in the second build")                                                                      \
+#define PROBE_COUNTERS(X)                         \
+    X(EXTRA, "extra", "Only in the second build") \
     X(SECONDS, "seconds", "Seconds since the start")
 #else
 #define PROBE_COUNTERS(X) X(SECONDS, "seconds", "Seconds since the start")
 #endif
 
 #define PROBE_ID(id, name, help) PROBE_##id,
-enum { PROBE_COUNTERS(PROBE_ID) };
+enum {
+    PROBE_COUNTERS(PROBE_ID)
+};
 
-enum { PROBE_TIMER_SECOND };
+enum {
+    PROBE_TIMER_SECOND
+};
 
 struct probe_state {
     struct tn_timer second;
