@@ -15,15 +15,16 @@
 
 int tn_manifest_fail(struct tn_manifest_reader *r, unsigned line, const char *fmt, ...)
 {
-    struct tn_text out = tn_text_init(r->error->text, sizeof(r->error->text));
-    if (line)
-        tn_text_add(&out, "%s:%u: ", r->name, line);
-    else
-        tn_text_add(&out, "%s: ", r->name);
+    char text[sizeof(r->error->text)];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(out.at, out.room + 1, fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    struct tn_text out = tn_text_init(r->error->text, sizeof(r->error->text));
+    if (line)
+        tn_text_add(&out, "%s:%u: %s", r->name, line, text);
+    else
+        tn_text_add(&out, "%s: %s", r->name, text);
     r->err_line = line;
     return r->err = -EINVAL;
 }

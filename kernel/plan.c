@@ -16,13 +16,12 @@
 
 int tn_plan_fail(struct tn_plan_reader *r, struct tn_position at, const char *fmt, ...)
 {
-    struct tn_text out = tn_text_init(r->error->text, sizeof(r->error->text));
-    tn_text_add(&out, "%s:%u:%u: ", r->plan->file, at.line, at.column);
+    char text[sizeof(r->error->text)];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(out.at, out.room + 1, fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    return -EINVAL;
+    return tn_yaml_fail(r->error, r->plan->file, at, text);
 }
 
 int tn_plan_fail_memory(struct tn_plan_reader *r)

@@ -22,25 +22,14 @@ static int read_vrf(struct tn_plan_reader *r, const struct tn_yaml_node *mapping
     return err;
 }
 
-/* "10.0.7.7/24" or { address: 10.0.7.7/24, vrf: 1 }. */
-static int read_address(struct tn_plan_reader *r, const struct tn_yaml_node *item,
-                        struct tn_plan_address *address)
+#define ADDRESS_EXAMPLE "ADDRESS/LENGTH, such as 10.0.7.7/24"
+
+static int read_address_text(struct tn_plan_reader *r, const struct tn_yaml_node *node,
+                             struct tn_plan_address *address)
 {
-    static const char *const keys[] = {"address", "vrf"};
-    static const char example[] = "ADDRESS/LENGTH, such as 10.0.7.7/24";
     char expected[128], quoted[TN_QUOTE_MAX];
     struct tn_text why = tn_text_init(expected, sizeof(expected));
-    const struct tn_yaml_node *node = item;
-    int err = 0;
-    if (item->kind == TN_YAML_MAPPING) {
-        err = tn_plan_check_keys(r, item, "an address", keys, TN_ARRAY_SIZE(keys));
-        if (!err)
-            err = read_vrf(r, item, &address->vrf);
-        node = tn_plan_get(item, "address");
-        if (!err && !node)
-            err = tn_plan_fail(r, item->at, "found no 'address', expected %s", example);
-    }
-    const char *text = err ? NULL : tn_plan_scalar(r, node, example);
+    const char *text = tn_plan_scalar(r, node, ADDRESS_EXAMPLE);
     if (!text)
         return -EINVAL;
     address->at = node->at;
@@ -52,6 +41,24 @@ static int read_address(struct tn_plan_reader *r, const struct tn_yaml_node *ite
     if (address->prefix_len == 0)
         return tn_plan_fail(r, node->at, "found %s, expected a prefix length of 1 or more", text);
     return 0;
+}
+
+/* "10.0.7.7/24" or { address: 10.0.7.7/24, vrf: 1 }. */
+static int read_address(struct tn_plan_reader *r, const struct tn_yaml_node *item,
+                        struct tn_plan_address *address)
+{
+    static const char *const keys[] = {"address", "vrf"};
+    if (item->kind != TN_YAML_MAPPING)
+        return read_address_text(r, item, address);
+    const struct tn_yaml_node *text = tn_plan_get(item, "address");
+    int err = tn_plan_check_keys(r, item, "an address", keys, TN_ARRAY_SIZE(keys));
+    if (!err)
+        err = read_vrf(r, item, &address->vrf);
+    if (err)
+        return err;
+    if (!text)
+        return tn_plan_fail(r, item->at, "found no 'address', expected %s", ADDRESS_EXAMPLE);
+    return read_address_text(r, text, address);
 }
 
 static int read_addresses(struct tn_plan_reader *r, struct tn_plan_interface *ifc,

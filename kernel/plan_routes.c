@@ -79,9 +79,11 @@ static int read_route(struct tn_plan_reader *r, const struct tn_plan_interface *
         return tn_plan_fail(r, item->at, "found %s in routes, expected { to: PREFIX, via: GATEWAY }",
                             tn_yaml_kind_name(item));
     int err = tn_plan_check_keys(r, item, "a route", keys, TN_ARRAY_SIZE(keys));
-    if (!err && !to)
-        err = tn_plan_fail(r, item->at, "found no 'to' in a route, expected 'to: default' or 'to: PREFIX'");
-    if (!err && (value = tn_plan_get(item, "vrf")))
+    if (err)
+        return err;
+    if (!to)
+        return tn_plan_fail(r, item->at, "found no 'to' in a route, expected 'to: default' or 'to: PREFIX'");
+    if ((value = tn_plan_get(item, "vrf")))
         err = tn_plan_number(r, value, 0, UINT16_MAX, &vrf);
     route->vrf = (uint16_t)vrf;
     if (!err && (value = tn_plan_get(item, "metric")))
@@ -96,12 +98,18 @@ static int read_route(struct tn_plan_reader *r, const struct tn_plan_interface *
 /* Whether `via` is a host that the interface reaches without another gateway. */
 static bool is_on_link(const struct tn_plan_interface *ifc, const struct tn_plan_route *route)
 {
+    bool connected = false;
     for (size_t i = 0; i < ifc->address_count; i++) {
         const struct tn_plan_address *a = &ifc->addresses[i];
-        if (a->family == route->family && a->vrf == route->vrf &&
-            tn_prefix_holds(&a->addr, a->prefix_len, &route->via))
-            return !tn_plan_not_a_host(a->family, &route->via, a->prefix_len);
+        if (a->family != route->family || a->vrf != route->vrf ||
+            !tn_prefix_holds(&a->addr, a->prefix_len, &route->via))
+            continue;
+        if (tn_plan_not_a_host(a->family, &route->via, a->prefix_len))
+            return false;
+        connected = true;
     }
+    if (connected)
+        return true;
     for (size_t i = 0; i < ifc->route_count; i++) {
         const struct tn_plan_route *other = &ifc->routes[i];
         if (tn_addr_is_zero(&other->via) && other->family == route->family && other->vrf == route->vrf &&
@@ -148,9 +156,8 @@ static int fail_gateway(struct tn_plan_reader *r, const struct tn_plan_interface
 static int check_gateways(struct tn_plan_reader *r, const struct tn_plan_interface *ifc,
                           const struct tn_yaml_node *node)
 {
-    const struct tn_yaml_node *item = node->first;
-    for (size_t i = 0; i < ifc->route_count; i++, item = item->next) {
-        const struct tn_plan_route *route = &ifc->routes[i];
+    const struct tn_plan_route *route = ifc->routes;
+    for (const struct tn_yaml_node *item = node->first; item; item = item->next, route++) {
         const struct tn_yaml_node *via = tn_plan_get(item, "via");
         if (via && (own_address(ifc, route) || !is_on_link(ifc, route)))
             return fail_gateway(r, ifc, route, via->at);

@@ -15,6 +15,7 @@ struct reader {
     size_t len;
     const char *name;
     size_t nodes;
+    int err; /* of the first failure; nothing is read after it */
     struct tn_error *error;
 };
 
@@ -23,21 +24,27 @@ static struct tn_position position(yaml_mark_t mark)
     return (struct tn_position){.line = (uint32_t)mark.line + 1, .column = (uint32_t)mark.column + 1};
 }
 
+int tn_yaml_fail(struct tn_error *error, const char *name, struct tn_position at, const char *text)
+{
+    struct tn_text out = tn_text_init(error->text, sizeof(error->text));
+    tn_text_add(&out, "%s:%u:%u: %s", name, at.line, at.column, text);
+    return -EINVAL;
+}
+
 TN_PRINTF(3, 4) static int fail(struct reader *r, struct tn_position at, const char *fmt, ...)
 {
-    struct tn_text out = tn_text_init(r->error->text, sizeof(r->error->text));
-    tn_text_add(&out, "%s:%u:%u: ", r->name, at.line, at.column);
+    char text[sizeof(r->error->text)];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(out.at, out.room + 1, fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    return -EINVAL;
+    return r->err = tn_yaml_fail(r->error, r->name, at, text);
 }
 
 static int fail_memory(struct reader *r)
 {
     snprintf(r->error->text, sizeof(r->error->text), "%s: out of memory", r->name);
-    return -ENOMEM;
+    return r->err = -ENOMEM;
 }
 
 /* libyaml gives a byte offset, and no mark, for bytes that are not text. */
@@ -78,25 +85,24 @@ static int next_event(struct reader *r, yaml_event_t *event)
     return yaml_parser_parse(&r->parser, event) ? 0 : fail_syntax(r);
 }
 
-static struct tn_yaml_node *new_node(struct reader *r, enum tn_yaml_kind kind, const yaml_event_t *event,
-                                     int *err)
+/* ---- Scalars ---- */
+
+static struct tn_yaml_node *new_node(struct reader *r, enum tn_yaml_kind kind, const yaml_event_t *event)
 {
     struct tn_position at = position(event->start_mark);
     if (++r->nodes > TN_YAML_NODES_MAX) {
-        *err = fail(r, at, "more than %d values, expected a smaller file", TN_YAML_NODES_MAX);
+        fail(r, at, "more than %d values, expected a smaller file", TN_YAML_NODES_MAX);
         return NULL;
     }
     struct tn_yaml_node *node = calloc(1, sizeof(*node));
     if (!node) {
-        *err = fail_memory(r);
+        fail_memory(r);
         return NULL;
     }
     node->kind = kind;
     node->at = at;
     return node;
 }
-
-/* ---- Scalars ---- */
 
 static int check_decoration(struct reader *r, const yaml_event_t *event, const yaml_char_t *anchor,
                             const yaml_char_t *tag)
@@ -124,127 +130,122 @@ static bool is_null(const yaml_event_t *event)
 }
 
 /* The event's text as a string of its own. */
-static char *scalar_text(struct reader *r, const yaml_event_t *event, int *err)
+static char *scalar_text(struct reader *r, const yaml_event_t *event)
 {
     const char *value = (const char *)event->data.scalar.value;
-    *err = check_decoration(r, event, event->data.scalar.anchor, event->data.scalar.tag);
-    if (*err)
+    if (check_decoration(r, event, event->data.scalar.anchor, event->data.scalar.tag))
         return NULL;
     if (strlen(value) != event->data.scalar.length) {
-        *err = fail(r, position(event->start_mark), "found a NUL character, expected text without one");
+        fail(r, position(event->start_mark), "found a NUL character, expected text without one");
         return NULL;
     }
     char *text = strdup(value);
     if (!text)
-        *err = fail_memory(r);
+        fail_memory(r);
     return text;
 }
 
-static int build_scalar(struct reader *r, const yaml_event_t *event, struct tn_yaml_node **out)
+static struct tn_yaml_node *build_scalar(struct reader *r, const yaml_event_t *event)
 {
-    int err = 0;
-    char *text = scalar_text(r, event, &err);
-    if (!text)
-        return err;
-    struct tn_yaml_node *node = new_node(r, is_null(event) ? TN_YAML_NULL : TN_YAML_SCALAR, event, &err);
-    if (!node) {
+    char *text = scalar_text(r, event);
+    struct tn_yaml_node *node =
+        text ? new_node(r, is_null(event) ? TN_YAML_NULL : TN_YAML_SCALAR, event) : NULL;
+    if (node)
+        node->text = text;
+    else
         free(text);
-        return err;
-    }
-    node->text = text;
-    *out = node;
-    return 0;
+    return node;
 }
 
 /* ---- Sequences and mappings ---- */
 
-static int build_node(struct reader *r, const yaml_event_t *event, unsigned depth, struct tn_yaml_node **out);
+static struct tn_yaml_node *build_node(struct reader *r, const yaml_event_t *event, unsigned depth);
 
 static int build_sequence(struct reader *r, struct tn_yaml_node *node, unsigned depth)
 {
     struct tn_yaml_node **tail = &node->first;
     for (;;) {
         yaml_event_t event;
-        int err = next_event(r, &event);
-        if (err)
-            return err;
+        if (next_event(r, &event))
+            return r->err;
         bool end = event.type == YAML_SEQUENCE_END_EVENT;
-        if (!end)
-            err = build_node(r, &event, depth + 1, tail);
+        struct tn_yaml_node *item = end ? NULL : build_node(r, &event, depth + 1);
         yaml_event_delete(&event);
-        if (end || err)
-            return err;
-        tail = &(*tail)->next;
+        if (!item)
+            return r->err;
+        *tail = item;
+        tail = &item->next;
         node->count++;
     }
 }
 
-static int read_key(struct reader *r, const yaml_event_t *event, char **key, struct tn_position *at)
+static char *read_key(struct reader *r, const yaml_event_t *event)
 {
-    int err = 0;
-    *at = position(event->start_mark);
-    if (event->type == YAML_ALIAS_EVENT)
-        return fail(r, *at, "found an alias (*), expected a key: aliases are not supported");
-    if (event->type != YAML_SCALAR_EVENT)
-        return fail(r, *at, "found a %s as a key, expected a word",
-                    event->type == YAML_SEQUENCE_START_EVENT ? "list" : "mapping");
-    *key = scalar_text(r, event, &err);
-    if (*key && !**key)
-        err = fail(r, *at, "found an empty key, expected a word");
-    return err;
+    struct tn_position at = position(event->start_mark);
+    if (event->type == YAML_ALIAS_EVENT) {
+        fail(r, at, "found an alias (*), expected a key: aliases are not supported");
+        return NULL;
+    }
+    if (event->type != YAML_SCALAR_EVENT) {
+        fail(r, at, "found a %s as a key, expected a word",
+             event->type == YAML_SEQUENCE_START_EVENT ? "list" : "mapping");
+        return NULL;
+    }
+    char *key = scalar_text(r, event);
+    if (key && !*key) {
+        fail(r, at, "found an empty key, expected a word");
+        free(key);
+        return NULL;
+    }
+    return key;
 }
 
-static int build_pair(struct reader *r, char *key, struct tn_position key_at, unsigned depth,
-                      struct tn_yaml_node **out)
+/* The value that follows the key of `event`. */
+static struct tn_yaml_node *build_pair(struct reader *r, const yaml_event_t *key_event, unsigned depth)
 {
     yaml_event_t event;
-    int err = next_event(r, &event);
-    if (!err) {
-        err = build_node(r, &event, depth + 1, out);
+    struct tn_yaml_node *value = NULL;
+    char *key = read_key(r, key_event);
+    if (key && next_event(r, &event) == 0) {
+        value = build_node(r, &event, depth + 1);
         yaml_event_delete(&event);
     }
-    if (err) {
+    if (!value) {
         free(key);
-        return err;
+        return NULL;
     }
-    (*out)->key = key;
-    (*out)->key_at = key_at;
-    return 0;
+    value->key = key;
+    value->key_at = position(key_event->start_mark);
+    return value;
 }
 
 static int compare_keys(const void *a, const void *b)
 {
     const struct tn_yaml_node *x = *(struct tn_yaml_node *const *)a, *y = *(struct tn_yaml_node *const *)b;
     int order = strcmp(x->key, y->key);
-    if (order)
-        return order;
-    if (x->key_at.line != y->key_at.line)
-        return x->key_at.line < y->key_at.line ? -1 : 1;
-    return x->key_at.column < y->key_at.column ? -1 : x->key_at.column > y->key_at.column;
+    if (!order)
+        order = (x->key_at.line > y->key_at.line) - (x->key_at.line < y->key_at.line);
+    return order ? order : (x->key_at.column > y->key_at.column) - (x->key_at.column < y->key_at.column);
 }
 
 /* Sorted, because a hostile mapping can have some hundred thousand keys. */
 static int check_duplicates(struct reader *r, const struct tn_yaml_node *node)
 {
-    if (node->count < 2)
-        return 0;
-    struct tn_yaml_node **sorted = calloc(node->count, sizeof(struct tn_yaml_node *));
+    struct tn_yaml_node **sorted = calloc(node->count + 1, sizeof(struct tn_yaml_node *));
     if (!sorted)
         return fail_memory(r);
     size_t n = 0;
     for (struct tn_yaml_node *value = node->first; value; value = value->next)
         sorted[n++] = value;
-    qsort(sorted, n, sizeof(sorted[0]), compare_keys);
-    int err = 0;
-    for (size_t i = 1; i < n && !err; i++) {
+    qsort(sorted, n, sizeof(struct tn_yaml_node *), compare_keys);
+    for (size_t i = 1; i < n && !r->err; i++) {
         char quoted[TN_QUOTE_MAX];
         if (!strcmp(sorted[i - 1]->key, sorted[i]->key))
-            err = fail(r, sorted[i]->key_at,
-                       "found the key %s a second time, expected it once (first at line %u)",
-                       tn_quote(quoted, sorted[i]->key), sorted[i - 1]->key_at.line);
+            fail(r, sorted[i]->key_at, "found the key %s a second time, expected it once (first at line %u)",
+                 tn_quote(quoted, sorted[i]->key), sorted[i - 1]->key_at.line);
     }
     free(sorted);
-    return err;
+    return r->err;
 }
 
 static int build_mapping(struct reader *r, struct tn_yaml_node *node, unsigned depth)
@@ -252,91 +253,76 @@ static int build_mapping(struct reader *r, struct tn_yaml_node *node, unsigned d
     struct tn_yaml_node **tail = &node->first;
     for (;;) {
         yaml_event_t event;
-        char *key = NULL;
-        struct tn_position key_at;
-        int err = next_event(r, &event);
-        if (err)
-            return err;
+        if (next_event(r, &event))
+            return r->err;
         bool end = event.type == YAML_MAPPING_END_EVENT;
-        if (!end)
-            err = read_key(r, &event, &key, &key_at);
+        struct tn_yaml_node *value = end ? NULL : build_pair(r, &event, depth);
         yaml_event_delete(&event);
         if (end)
             return check_duplicates(r, node);
-        if (err) {
-            free(key);
-            return err;
-        }
-        err = build_pair(r, key, key_at, depth, tail);
-        if (err)
-            return err;
-        tail = &(*tail)->next;
+        if (!value)
+            return r->err;
+        *tail = value;
+        tail = &value->next;
         node->count++;
     }
 }
 
-static int build_collection(struct reader *r, const yaml_event_t *event, unsigned depth,
-                            struct tn_yaml_node **out)
+static struct tn_yaml_node *build_collection(struct reader *r, const yaml_event_t *event, unsigned depth)
 {
     bool mapping = event->type == YAML_MAPPING_START_EVENT;
-    int err =
-        mapping
-            ? check_decoration(r, event, event->data.mapping_start.anchor, event->data.mapping_start.tag)
-            : check_decoration(r, event, event->data.sequence_start.anchor, event->data.sequence_start.tag);
-    if (err)
-        return err;
-    if (depth >= TN_YAML_DEPTH_MAX)
-        return fail(r, position(event->start_mark), "nested more than %d deep, expected less",
-                    TN_YAML_DEPTH_MAX);
-    struct tn_yaml_node *node = new_node(r, mapping ? TN_YAML_MAPPING : TN_YAML_SEQUENCE, event, &err);
-    if (!node)
-        return err;
-    err = mapping ? build_mapping(r, node, depth) : build_sequence(r, node, depth);
-    if (err) {
-        tn_yaml_free(node);
-        return err;
+    const yaml_char_t *anchor =
+        mapping ? event->data.mapping_start.anchor : event->data.sequence_start.anchor;
+    const yaml_char_t *tag = mapping ? event->data.mapping_start.tag : event->data.sequence_start.tag;
+    if (check_decoration(r, event, anchor, tag))
+        return NULL;
+    if (depth >= TN_YAML_DEPTH_MAX) {
+        fail(r, position(event->start_mark), "nested more than %d deep, expected less", TN_YAML_DEPTH_MAX);
+        return NULL;
     }
-    *out = node;
-    return 0;
+    struct tn_yaml_node *node = new_node(r, mapping ? TN_YAML_MAPPING : TN_YAML_SEQUENCE, event);
+    if (node && (mapping ? build_mapping(r, node, depth) : build_sequence(r, node, depth))) {
+        tn_yaml_free(node);
+        return NULL;
+    }
+    return node;
 }
 
-/* On failure *out is NULL or as it was: the callers' lists stay whole. */
-static int build_node(struct reader *r, const yaml_event_t *event, unsigned depth, struct tn_yaml_node **out)
+/* The node that begins with the event; NULL after a failure. */
+static struct tn_yaml_node *build_node(struct reader *r, const yaml_event_t *event, unsigned depth)
 {
     switch (event->type) {
     case YAML_SCALAR_EVENT:
-        return build_scalar(r, event, out);
+        return build_scalar(r, event);
     case YAML_SEQUENCE_START_EVENT:
     case YAML_MAPPING_START_EVENT:
-        return build_collection(r, event, depth, out);
+        return build_collection(r, event, depth);
     case YAML_ALIAS_EVENT:
-        return fail(r, position(event->start_mark),
-                    "found an alias (*), expected a value: aliases are not supported");
+        fail(r, position(event->start_mark),
+             "found an alias (*), expected a value: aliases are not supported");
+        return NULL;
     default:
-        return fail(r, position(event->start_mark), "syntax error: expected a value");
+        fail(r, position(event->start_mark), "syntax error: expected a value");
+        return NULL;
     }
 }
 
 /* ---- The document ---- */
 
-static int build_document(struct reader *r, struct tn_yaml_node **root)
+/* The first document's root; an empty stream is a null. */
+static struct tn_yaml_node *build_document(struct reader *r)
 {
     yaml_event_t event;
-    int err = next_event(r, &event);
-    if (err)
-        return err;
+    if (next_event(r, &event))
+        return NULL;
     bool empty = event.type == YAML_STREAM_END_EVENT;
-    if (empty) {
-        *root = new_node(r, TN_YAML_NULL, &event, &err);
-    } else if (event.type == YAML_DOCUMENT_START_EVENT) {
-        yaml_event_delete(&event);
-        err = next_event(r, &event);
-        if (err)
-            return err;
-        err = build_node(r, &event, 0, root);
-    }
+    struct tn_yaml_node *root = empty ? new_node(r, TN_YAML_NULL, &event) : NULL;
     yaml_event_delete(&event);
-    return err;
+    if (empty || next_event(r, &event)) /* after the document's start */
+        return root;
+    root = build_node(r, &event, 0);
+    yaml_event_delete(&event);
+    return root;
 }
 
 /* After the first document: its end, then the end of the stream and nothing else. */
@@ -344,9 +330,8 @@ static int expect_end(struct reader *r)
 {
     for (;;) {
         yaml_event_t event;
-        int err = next_event(r, &event);
-        if (err)
-            return err;
+        if (next_event(r, &event))
+            return r->err;
         yaml_event_type_t type = event.type;
         struct tn_position at = position(event.start_mark);
         yaml_event_delete(&event);
@@ -383,41 +368,37 @@ static int check_directives(struct reader *r)
     return 0;
 }
 
-static int parse_stream(struct reader *r, struct tn_yaml_node **root)
+static struct tn_yaml_node *parse_stream(struct reader *r)
 {
     yaml_event_t event;
-    int err = next_event(r, &event);
-    if (err)
-        return err;
-    yaml_event_delete(&event); /* the start of the stream */
-    err = build_document(r, root);
-    return err ? err : expect_end(r);
+    if (next_event(r, &event)) /* the stream's start */
+        return NULL;
+    yaml_event_delete(&event);
+    struct tn_yaml_node *root = build_document(r);
+    if (root && expect_end(r)) {
+        tn_yaml_free(root);
+        return NULL;
+    }
+    return root;
 }
 
-int tn_yaml_parse(const char *text, size_t len, const char *name, struct tn_yaml_node **out,
+int tn_yaml_parse(const char *text, size_t len, const char *name, struct tn_yaml_node **root,
                   struct tn_error *error)
 {
     struct reader r = {.text = text, .len = len, .name = name, .error = error};
-    struct tn_yaml_node *root = NULL;
-    *out = NULL;
+    *root = NULL;
     if (len > TN_YAML_SIZE_MAX)
         return fail(&r, (struct tn_position){1, 1}, "the file has %zu bytes, expected at most %d", len,
                     TN_YAML_SIZE_MAX);
-    int err = check_directives(&r);
-    if (err)
-        return err;
+    if (check_directives(&r))
+        return r.err;
     if (!yaml_parser_initialize(&r.parser))
         return fail_memory(&r);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, len);
-    err = parse_stream(&r, &root);
+    *root = parse_stream(&r);
     yaml_parser_delete(&r.parser);
-    if (err) {
-        tn_yaml_free(root);
-        return err;
-    }
-    *out = root;
-    return 0;
+    return r.err;
 }
 
 void tn_yaml_free(struct tn_yaml_node *root)

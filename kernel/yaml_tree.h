@@ -36,6 +36,9 @@ int tn_yaml_parse(const char *text, size_t len, const char *name, struct tn_yaml
                   struct tn_error *error);
 void tn_yaml_free(struct tn_yaml_node *root);
 
+/* Writes "name:line:column: text" and returns -EINVAL. */
+int tn_yaml_fail(struct tn_error *error, const char *name, struct tn_position at, const char *text);
+
 /* "a list", "a mapping", "nothing": what a node is, for messages. */
 const char *tn_yaml_kind_name(const struct tn_yaml_node *node);
 

@@ -9,17 +9,18 @@
 #include "suggest.h"
 #include "tenon/text.h"
 
+static char name[] = "x", red[] = "red", green[] = "green", blue[] = "blue";
+static char *colours[] = {red, green, blue, NULL};
+
 static struct tn_manifest_option of_type(uint8_t type)
 {
-    return (struct tn_manifest_option){.name = "x", .type = type};
+    return (struct tn_manifest_option){.name = name, .type = type};
 }
 
 static struct tn_manifest_option ranged(uint8_t type, double min, double max)
 {
-    return (struct tn_manifest_option){.name = "x", .type = type, .has_range = true, .min = min, .max = max};
+    return (struct tn_manifest_option){.name = name, .type = type, .has_range = true, .min = min, .max = max};
 }
-
-static char *colours[] = {"red", "green", "blue", NULL};
 
 static struct tn_value read(const struct tn_manifest_option *option, const char *text)
 {
@@ -157,7 +158,7 @@ static void string_has_at_most_107_bytes(void **state)
 
 static void choice_is_an_index_and_suggests(void **state)
 {
-    struct tn_manifest_option option = {.name = "x", .type = TN_OPTION_CHOICE, .choices = colours};
+    struct tn_manifest_option option = {.name = name, .type = TN_OPTION_CHOICE, .choices = colours};
     assert_int_equal(read(&option, "red").integer, 0);
     assert_int_equal(read(&option, "blue").integer, 2);
     refuse(&option, "gren", -EINVAL, "one of red, green, blue, did you mean 'green'?");
@@ -216,7 +217,7 @@ static void values_are_written_with_the_largest_whole_unit(void **state)
 static void words_are_written_as_they_are_read(void **state)
 {
     struct tn_manifest_option boolean = of_type(TN_OPTION_BOOL), integer = of_type(TN_OPTION_INT);
-    struct tn_manifest_option choice = {.name = "x", .type = TN_OPTION_CHOICE, .choices = colours};
+    struct tn_manifest_option choice = {.name = name, .type = TN_OPTION_CHOICE, .choices = colours};
     assert_text(&boolean, "on", "yes");
     assert_text(&boolean, "false", "no");
     assert_text(&integer, "-17", "-17");

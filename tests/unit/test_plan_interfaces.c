@@ -305,6 +305,25 @@ static void gateway_off_the_interfaces_subnets_is_refused(void **state)
            "s.yaml:3:76: via: found 10.0.7.1, expected a host in a subnet of b (10.0.8.7/24)");
 }
 
+static void gateway_must_be_a_host_of_every_subnet_that_holds_it(void **state)
+{
+    tn_plan_free(plan_with("addresses: [10.0.7.1/30, 10.1.0.1/8], routes: [{ to: default, via: 10.0.7.2 }]"));
+    refuse_keys(
+        "addresses: [10.1.0.1/8, 10.0.7.1/30], routes: [{ to: default, via: 10.0.7.3 }]",
+        "s.yaml:1:100: via: found 10.0.7.3, expected a host in a subnet of a (10.1.0.1/8, 10.0.7.1/30)");
+}
+
+static void link_local_gateway_is_on_every_link(void **state)
+{
+    add_plugin("six", "network", "provides = family:10\n");
+    tn_plan_free(plan_of("interfaces: { a: { driver: tap, addresses: ['fd00::7/64'], routes: [{ to: default, "
+                         "via: 'fe80::1' }] } }\nprotocols: { ether: {}, six: {} }\n"));
+    refuse("interfaces: { a: { driver: tap, addresses: ['fd00::7/64'], routes: [{ to: default, "
+           "via: 'fd01::1' }] } }\nprotocols: { ether: {}, six: {} }\n",
+           "s.yaml:1:89: via: found fd01::1, expected a host in a subnet of a (fd00::7/64)");
+    remove_plugin("six");
+}
+
 static void gateway_on_an_on_link_route_is_fine(void **state)
 {
     tn_plan_free(
@@ -347,6 +366,8 @@ int main(void)
         cmocka_unit_test(bad_destination_is_refused),
         cmocka_unit_test(bad_gateway_is_refused),
         cmocka_unit_test(gateway_off_the_interfaces_subnets_is_refused),
+        cmocka_unit_test(gateway_must_be_a_host_of_every_subnet_that_holds_it),
+        cmocka_unit_test(link_local_gateway_is_on_every_link),
         cmocka_unit_test(gateway_on_an_on_link_route_is_fine),
         cmocka_unit_test(duplicate_route_is_refused),
     };
