@@ -212,8 +212,10 @@ void tn_routes_destroy(struct tn_stack *stack)
     struct tn_routes *routes = stack->routes;
     if (!routes)
         return;
-    while (routes->oldest)
-        free_entry(routes, routes->oldest);
+    for (struct route_entry *e = routes->oldest, *newer; e; e = newer) {
+        newer = e->newer;
+        free(e);
+    }
     for (unsigned f = 0; f < TN_FAMILY_MAX; f++) {
         for (size_t v = 0; v < routes->family[f].count; v++)
             tn_lpm_destroy(&routes->family[f].by_vrf[v]);

@@ -93,10 +93,6 @@ int icmp_send_datagram(struct tn_self *self, struct tn_socket *sock, struct tn_p
 void icmp_close(struct tn_self *self, struct tn_socket *sock, bool abort);
 /* News about an echo request of ours: for a `ping` command, or for a socket. */
 void icmp_net_error(struct tn_self *self, const struct tn_net_error *error);
-/* The socket that uses identifier `id` between these addresses, or NULL. */
-struct tn_socket *icmp_socket_of(struct tn_self *self, uint16_t vrf, const struct tn_addr *local,
-                                 const struct tn_addr *remote, uint16_t id);
-
 /* ping.c: the command `ping`. */
 int icmp_ping_init(struct tn_self *self);
 int icmp_ping_start(struct tn_self *self, struct tn_job *job);

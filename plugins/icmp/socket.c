@@ -6,18 +6,6 @@
 
 #include "icmp.h"
 
-struct tn_socket *icmp_socket_of(struct tn_self *self, uint16_t vrf, const struct tn_addr *local,
-                                 const struct tn_addr *remote, uint16_t id)
-{
-    const struct tn_packet reply = {.src = *remote,
-                                    .dst = *local,
-                                    .dst_port = id,
-                                    .vrf = vrf,
-                                    .family = AF_INET,
-                                    .protocol = TN_IPPROTO_ICMP};
-    return self->core->socket_lookup(self, &reply);
-}
-
 void icmp_socket_input(struct tn_self *self, struct tn_packet *packet, uint16_t id)
 {
     packet->src_port = 0;
@@ -76,7 +64,10 @@ void icmp_net_error(struct tn_self *self, const struct tn_net_error *error)
     uint16_t id = tn_be16(header->echo.id);
     if (icmp_ping_error(self, error, id, tn_be16(header->echo.seq)))
         return;
-    struct tn_socket *sock = icmp_socket_of(self, error->vrf, &error->src, &error->dst, id);
+    /* The socket that would get the reply. */
+    const struct tn_packet reply = {
+        .src = error->dst, .dst = error->src, .dst_port = id, .vrf = error->vrf, .family = AF_INET};
+    struct tn_socket *sock = self->core->socket_lookup(self, &reply);
     if (sock)
         self->core->socket_soft_error(self, sock, error->error);
 }
