@@ -110,6 +110,23 @@ static void one_end_of_a_range_can_be_left_out(void **state)
     tn_manifest_free(m);
 }
 
+static void limits_themselves_are_allowed(void **state)
+{
+    size_t size = TN_MANIFEST_SIZE_MAX;
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    int used = snprintf(text, size,
+                        HEAD "[option abcdefghijklmnopqrstuvwxyzabcde]\ntype = int\nrange = 3..3\n"
+                             "default = 3\nhelp = Thirty-one letters, and one value\n");
+    memset(text + used, '\n', size - (size_t)used);
+    text[size] = '\0';
+    struct tn_manifest *m = parse(text);
+    assert_int_equal(strlen(m->options[0].name), 31);
+    assert_int_equal((int64_t)m->options[0].min, 3);
+    tn_manifest_free(m);
+    free(text);
+}
+
 static void comments_blank_lines_and_dos_line_ends_are_fine(void **state)
 {
     struct tn_manifest *m =
@@ -419,6 +436,7 @@ int main(void)
         cmocka_unit_test(plugin_section_fills_the_manifest),
         cmocka_unit_test(option_sections_become_options),
         cmocka_unit_test(one_end_of_a_range_can_be_left_out),
+        cmocka_unit_test(limits_themselves_are_allowed),
         cmocka_unit_test(comments_blank_lines_and_dos_line_ends_are_fine),
         cmocka_unit_test(needs_can_depend_on_an_option),
         cmocka_unit_test(keys_are_written_as_in_manifests),

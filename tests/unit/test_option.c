@@ -78,7 +78,8 @@ static void int_is_decimal(void **state)
     assert_integer(TN_OPTION_INT, "-17", -17);
     assert_integer(TN_OPTION_INT, "9223372036854775807", INT64_MAX);
     struct tn_manifest_option option = of_type(TN_OPTION_INT);
-    const char *wrong[] = {"", "-", "1x", "0x10", "1.5", "1e3", " 1", "+1", "--1", "010", "-01", "1,000"};
+    const char *wrong[] = {"",   "-",   "1x",  "0x10", "1.5", "1e3",  " 1",
+                           "+1", "--1", "010", "09",   "-01", "1,000"};
     for (size_t i = 0; i < TN_ARRAY_SIZE(wrong); i++)
         refuse(&option, wrong[i], -EINVAL, "a whole number");
 }
