@@ -21,7 +21,8 @@ static bool is_open(const struct tn_socket *sock)
     return !(sock->flags & TN_SOCK_CLOSED);
 }
 
-/* Hands waiting connections over. They are on the list while accepted() runs, so they outlive it. */
+/* Hands waiting connections over. Each is put on the list, so that its record outlives accepted(): a service
+ * may look at a socket that it has just closed. */
 static void service_accept(struct tn_stack *stack, struct tn_self *service, struct tn_socket *listener)
 {
     const struct tn_service_ops *ops = service->plugin->service;

@@ -14,7 +14,8 @@
  * is ready, the core closes it in the user's place when it next delivers events.
  *
  * Events are edges: a user is told when something new has come, once for all that came in one batch. A user
- * that leaves data in the queue is told again when more comes; until then it remembers. */
+ * that leaves data in the queue is told again when more comes; until then it remembers. A callback may close
+ * its socket, and any other; the record of its own stays until it returns. */
 #ifndef TENON_SOCKET_H
 #define TENON_SOCKET_H
 

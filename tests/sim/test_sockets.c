@@ -1214,14 +1214,18 @@ static void service_is_told_of_an_orderly_end(void **state)
 static void close_now(struct tn_self *self, struct tn_socket *sock)
 {
     self->core->socket_close(self, sock);
+    assert_true(sock->flags & TN_SOCK_FREED); /* the record is still there */
 }
 
 static void service_may_close_while_accepting_and_reading(void **state)
 {
     struct tn_socket *listener = service_listener(MOCK_STREAM, 7);
     mock.service.on_accepted = close_now;
-    for (uint16_t i = 0; i < 5; i++)
-        mock_deliver(&mock, mock_ready_child(&mock, listener, (uint16_t)(1001 + i)), "x", 1);
+    for (uint16_t i = 0; i < 5; i++) {
+        struct tn_socket *early = mock_ready_child(&mock, listener, (uint16_t)(1001 + i));
+        if (i % 2)
+            mock_deliver(&mock, early, "x", 1);
+    }
     step();
     assert_string_equal(mock.service.calls, "AAAAA");
     mock.service.on_accepted = NULL;
