@@ -125,11 +125,8 @@ static struct tn_slot *slot_at(struct tn_stack *stack, uint16_t slot)
     return slot < TN_SLOTS_MAX ? stack->slots[slot] : NULL;
 }
 
-static void add_socket(void *context, struct tn_socket *s)
+static void add_row_of_socket(struct tn_rows *rows, struct tn_socket *s)
 {
-    struct tn_rows *rows = context;
-    if (!tn_rows_want(rows))
-        return;
     struct tn_slot *transport = slot_at(rows->stack, s->transport);
     const struct tn_slot *owner = s->owner == TN_SLOT_NONE ? NULL : slot_at(rows->stack, s->owner);
     json_t *row = json_pack("{s:I,s:s,s:s,s:o,s:i,s:o,s:i,s:s}", "id", (json_int_t)s->id, "transport",
@@ -146,7 +143,17 @@ static void add_socket(void *context, struct tn_socket *s)
     tn_rows_add(rows, row);
 }
 
+/* Stops at the last row that is wanted. */
+static bool add_socket(void *context, struct tn_socket *s)
+{
+    struct tn_rows *rows = context;
+    if (tn_rows_want(rows))
+        add_row_of_socket(rows, s);
+    return rows->total < rows->offset || rows->total - rows->offset <= rows->limit;
+}
+
 void tn_show_sockets(struct tn_rows *rows)
 {
-    tn_sockets_each(rows->stack, add_socket, rows);
+    tn_sockets_each_while(rows->stack, add_socket, rows);
+    rows->total = tn_max(rows->total, tn_sockets_count(rows->stack));
 }

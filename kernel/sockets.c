@@ -279,17 +279,18 @@ void tn_core_socket_each(struct tn_self *self,
     }
 }
 
-void tn_sockets_each(struct tn_stack *stack, void (*each)(void *context, struct tn_socket *sock),
-                     void *context)
+void tn_sockets_each_while(struct tn_stack *stack, bool (*each)(void *context, struct tn_socket *sock),
+                           void *context)
 {
     struct tn_sockets *sockets = stack->sockets;
     const uint32_t both = TN_SOCK_CLOSED | TN_SOCK_FREED;
+    bool going = true;
     sockets->walkers++;
-    for (struct tn_socket_slab *s = sockets->slabs; s; s = s->next) {
-        for (void *record = NULL; (record = tn_slab_next(&s->slab, record));) {
+    for (struct tn_socket_slab *s = sockets->slabs; s && going; s = s->next) {
+        for (void *record = NULL; going && (record = tn_slab_next(&s->slab, record));) {
             struct tn_socket *sock = record;
             if ((sock->flags & both) != both)
-                each(context, sock);
+                going = each(context, sock);
         }
     }
     sockets->walkers--;
@@ -297,6 +298,25 @@ void tn_sockets_each(struct tn_stack *stack, void (*each)(void *context, struct 
         next = s->next;
         slab_put(sockets, s);
     }
+}
+
+struct each_call {
+    void (*each)(void *context, struct tn_socket *sock);
+    void *context;
+};
+
+static bool call_each(void *context, struct tn_socket *sock)
+{
+    const struct each_call *call = context;
+    call->each(call->context, sock);
+    return true;
+}
+
+void tn_sockets_each(struct tn_stack *stack, void (*each)(void *context, struct tn_socket *sock),
+                     void *context)
+{
+    struct each_call call = {.each = each, .context = context};
+    tn_sockets_each_while(stack, call_each, &call);
 }
 
 size_t tn_sockets_count(const struct tn_stack *stack)

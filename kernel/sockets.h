@@ -33,6 +33,9 @@ bool tn_sockets_pending(const struct tn_stack *stack);
 /* Rows for people and for tests. */
 void tn_sockets_each(struct tn_stack *stack, void (*each)(void *context, struct tn_socket *sock),
                      void *context);
+/* The same until `each` returns false: there may be a million. */
+void tn_sockets_each_while(struct tn_stack *stack, bool (*each)(void *context, struct tn_socket *sock),
+                           void *context);
 size_t tn_sockets_count(const struct tn_stack *stack);
 
 /* ABI functions (plugin.h). */
