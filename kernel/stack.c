@@ -14,6 +14,9 @@
 #include "sockets.h"
 #include "trace.h"
 
+/* Longest stack.yaml. */
+#define TEXT_MAX (1u << 20)
+
 /* ---- Making ---- */
 
 static int init_parts(struct tn_stack *stack)
@@ -100,30 +103,32 @@ int tn_stack_create(const struct tn_env *env, const char *yaml, const char *name
     return 0;
 }
 
+/* A whole file of text into `buffer`, of TEXT_MAX + 2 bytes. 0 or -errno. */
+static int read_file(FILE *file, char *buffer)
+{
+    size_t len = fread(buffer, 1, TEXT_MAX + 1, file);
+    if (ferror(file))
+        return -EIO;
+    if (len > TEXT_MAX)
+        return -EFBIG;
+    buffer[len] = '\0';
+    return strlen(buffer) == len ? 0 : -EILSEQ; /* text has no NUL bytes */
+}
+
 static int read_text(const char *path, char **text, struct tn_error *error)
 {
-    enum {
-        MOST = 1 << 20
-    };
-    FILE *file = fopen(path, "re");
-    char *buffer = malloc(MOST + 1);
-    int err = !file ? -errno : !buffer ? -ENOMEM : 0;
-    size_t len = err == 0 ? fread(buffer, 1, MOST + 1, file) : 0;
-    if (err == 0 && ferror(file))
-        err = -EIO;
-    if (err == 0 && len > MOST)
-        err = -EFBIG;
-    if (err == 0 && memchr(buffer, '\0', len))
-        err = -EILSEQ; /* not text */
-    if (err < 0)
-        snprintf(error->text, sizeof(error->text), "%s: cannot be read: %s", path, strerror(-err));
-    if (file)
+    char *buffer = malloc(TEXT_MAX + 2);
+    FILE *file = buffer ? fopen(path, "re") : NULL;
+    int err = buffer ? -errno : -ENOMEM;
+    if (file) {
+        err = read_file(file, buffer);
         fclose(file);
+    }
     if (err < 0) {
+        snprintf(error->text, sizeof(error->text), "%s: cannot be read: %s", path, strerror(-err));
         free(buffer);
         return err;
     }
-    buffer[len] = '\0';
     *text = buffer;
     return 0;
 }
