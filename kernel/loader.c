@@ -49,31 +49,40 @@ static int read_all(int fd, uint8_t *bytes, size_t size)
     return 0;
 }
 
+/* Reads the file behind `fd` into new memory. 0, or -errno with the reason. */
+static int read_open_file(int fd, const char *path, uint8_t **bytes, size_t *size, struct tn_error *error)
+{
+    struct stat st = {0};
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        complain(error, "%s: is not a file", path);
+        return -EINVAL;
+    }
+    if (st.st_size <= 0 || st.st_size > PLUGIN_FILE_MAX) {
+        complain(error, "%s: is not an ELF file of a plugin: it has %lld bytes", path, (long long)st.st_size);
+        return -ENOEXEC;
+    }
+    *size = (size_t)st.st_size;
+    *bytes = malloc(*size);
+    int err = *bytes ? read_all(fd, *bytes, *size) : -ENOMEM;
+    if (err < 0) {
+        complain(error, "%s: cannot be read: %s", path, strerror(-err));
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return err;
+}
+
 static int read_file(const char *path, uint8_t **bytes, size_t *size, struct tn_error *error)
 {
     /* O_NONBLOCK: a FIFO must not hang the stack. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    int err = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
-    if (err == 0 && !S_ISREG(st.st_mode)) {
-        complain(error, "%s: is not a file", path);
-        err = -EINVAL;
-    } else if (err == 0 && (st.st_size <= 0 || st.st_size > PLUGIN_FILE_MAX)) {
-        complain(error, "%s: is not an ELF file of a plugin: it has %lld bytes", path, (long long)st.st_size);
-        err = -ENOEXEC;
-    } else if (err == 0) {
-        *size = (size_t)st.st_size;
-        *bytes = malloc(*size);
-        err = *bytes ? read_all(fd, *bytes, *size) : -ENOMEM;
-        if (err < 0) {
-            complain(error, "%s: cannot be read: %s", path, strerror(-err));
-            free(*bytes);
-        }
-    } else {
+    if (fd < 0) {
+        int err = -errno;
         complain(error, "%s: cannot be opened: %s", path, strerror(-err));
+        return err;
     }
-    if (fd >= 0)
-        close(fd);
+    int err = read_open_file(fd, path, bytes, size, error);
+    close(fd);
     return err;
 }
 
