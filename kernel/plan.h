@@ -165,7 +165,7 @@ struct tn_plan_interface {
     X(large_buffers, 4096, 16, 1048576, "buffers for super-frames and reassembled datagrams") \
     X(sockets, 131072, 16, 16777216, "sockets, connections included")                         \
     X(neighbours, 4096, 16, 1048576, "neighbour (ARP) entries")                               \
-    X(neighbour_queue, 16, 1, 1024, "packets that wait for one neighbour's address")          \
+    X(neighbour_queue, 64, 1, 1024, "packets that wait for one neighbour's address")          \
     X(addresses, 1024, 1, 65536, "addresses of all interfaces")                               \
     X(routes, 65536, 16, 1048576, "routes")                                                   \
     X(transmit_queue, 4096, 16, 1048576, "frames that wait for a full device, an interface")  \

@@ -330,6 +330,31 @@ static void late_answer_is_welcome(void **state)
     tn_close(net.stack, fd);
 }
 
+static void swap_of_the_resolver_loses_no_question(void **state)
+{
+    struct tn_error error;
+    int fd = net_ping_socket(&net);
+    ping(fd, "10.0.7.1", 1);
+    expect_question("10.0.7.1");
+    assert_int_equal(tn_stack_swap(net.stack, "arp", NULL, &error), 0);
+    net_pass(&net, TN_SEC);
+    expect_question("10.0.7.1");
+    send_reply(NET_PEER, "10.0.7.1");
+    expect_ping(NET_PEER, "10.0.7.1", 1);
+    tn_close(net.stack, fd);
+}
+
+/* A datagram of 64 KiB comes as 45 packets. */
+static void all_fragments_of_a_datagram_wait(void **state)
+{
+    int fd = net_ping_socket(&net);
+    assert_int_equal(net_ping_to(&net, fd, "10.0.7.1", 1, 65507), 65515);
+    expect_question("10.0.7.1");
+    send_reply(NET_PEER, "10.0.7.1");
+    assert_int_equal(net_take_all(&net), 45);
+    tn_close(net.stack, fd);
+}
+
 /* ---- Doubt: RFC 4861 §7.3.3 ---- */
 
 static void expect_unicast_question(void)
@@ -537,6 +562,8 @@ int main(void)
         T(silence_is_reported_to_the_sender),
         T(at_most_one_question_a_second_for_a_silent_host),
         T(late_answer_is_welcome),
+        T(swap_of_the_resolver_loses_no_question),
+        T(all_fragments_of_a_datagram_wait),
         T(hearsay_is_checked_by_unicast_five_seconds_after_use),
         T(neighbour_that_left_is_asked_for_by_broadcast_again),
         T(answer_is_good_for_15_to_45_seconds),

@@ -556,6 +556,26 @@ static void replies_out_of_order_find_their_requests(void **state)
     assert_int_equal(net_drops(&net, "icmp", "no-socket"), 1);
 }
 
+static void ping_goes_on_across_a_swap(void **state)
+{
+    struct tn_error error;
+    ask("{\"to\":\"10.0.7.1\",\"count\":2,\"interval\":100}");
+    expect_icmp(8, 0);
+    assert_int_equal(tn_stack_swap(net.stack, "icmp", NULL, &error), 0);
+    send_reply("10.0.7.1");
+    net_pass(&net, 100 * TN_MSEC);
+    expect_icmp(8, 0);
+    send_reply("10.0.7.1");
+    for (unsigned seq = 1; seq <= 2; seq++) {
+        json_t *json = answer();
+        assert_non_null(json);
+        expect_number(json, "seq", seq);
+        expect_number(json, "rtt-ns", 0);
+        json_decref(json);
+    }
+    expect_summary(2, 2);
+}
+
 static void reply_from_another_host_is_not_taken(void **state)
 {
     ask("{\"to\":\"10.0.7.1\",\"count\":1}");
@@ -694,6 +714,7 @@ int main(void)
         C(ping_reports_each_reply_and_a_summary),
         C(ping_sends_once_an_interval),
         C(replies_out_of_order_find_their_requests),
+        C(ping_goes_on_across_a_swap),
         C(reply_from_another_host_is_not_taken),
         C(error_about_a_request_is_its_answer),
         C(silent_neighbour_is_reported_before_the_timeout),

@@ -564,6 +564,21 @@ static void incomplete_datagram_without_its_first_fragment_is_not_reported(void 
     assert_dropped("reassembly-timeout");
 }
 
+static void incomplete_datagrams_survive_a_swap(void **state)
+{
+    struct tn_error error;
+    net_meet(&net);
+    begin_datagram(100);
+    net_send_ip(&net, &(struct net_ip){.protocol = 1, .id = 8, .fragment = MF}, whole, 64);
+    send_piece(0, 64, true);
+    assert_int_equal(tn_stack_swap(net.stack, "ipv4", NULL, &error), 0);
+    send_piece(64, 108, false);
+    expect_echo_reply(100);
+    net_pass(&net, 60 * TN_SEC);
+    assert_int_equal(net_drops(&net, "ipv4", "reassembly-timeout"), 1);
+    (void)net_take_all(&net);
+}
+
 /* RFC 3168 §5.3 */
 static void congestion_met_by_one_fragment_is_the_datagrams(void **state)
 {
@@ -917,6 +932,7 @@ int main(void)
         T(datagrams_are_told_apart_by_id_protocol_and_addresses),
         T(incomplete_datagram_is_reported_after_60_seconds),
         T(incomplete_datagram_without_its_first_fragment_is_not_reported),
+        T(incomplete_datagrams_survive_a_swap),
         T(congestion_met_by_one_fragment_is_the_datagrams),
         T(congestion_met_and_not_ecn_capable_cannot_be),
         T(one_source_cannot_take_all_places),

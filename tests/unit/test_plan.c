@@ -82,7 +82,7 @@ static void empty_file_is_an_empty_stack(void **state)
         assert_int_equal(plan->plugin_count, 0);
         assert_int_equal(plan->interface_count, 0);
         assert_int_equal(plan->limits.sockets, 131072);
-        assert_int_equal(plan->limits.neighbour_queue, 16);
+        assert_int_equal(plan->limits.neighbour_queue, 64);
         tn_plan_free(plan);
     }
 }
