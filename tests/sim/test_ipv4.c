@@ -700,6 +700,22 @@ static void packet_one_byte_too_long_goes_in_two_fragments(void **state)
     net_expect_nothing(&net);
 }
 
+static void fragments_carry_multiples_of_eight_bytes_whatever_the_mtu(void **state)
+{
+    net_meet(&net);
+    for (uint32_t mtu = 68; mtu < 600; mtu += 53) {
+        net.stack->interfaces[1]->pub.mtu = mtu;
+        tn_paths_changed(net.stack);
+        assert_int_equal(output(0, 1500, "10.0.7.1"), 0);
+        for (size_t got = 0; got < 1500; got += seen.len) {
+            net_expect_ip(&net, &seen);
+            assert_int_equal((seen.fragment & 0x1fff) * 8, got);
+            assert_in_range(20 + seen.len, got + seen.len < 1500 ? mtu - 7 : 21, mtu);
+        }
+        net_expect_nothing(&net);
+    }
+}
+
 static void packet_not_to_be_fragmented_is_refused(void **state)
 {
     net_meet(&net);
@@ -940,6 +956,7 @@ int main(void)
         T(endless_fragments_take_no_more_than_the_memory_limit),
         T(packet_that_just_fits_is_not_fragmented),
         T(packet_one_byte_too_long_goes_in_two_fragments),
+        T(fragments_carry_multiples_of_eight_bytes_whatever_the_mtu),
         T(packet_not_to_be_fragmented_is_refused),
         T(packet_longer_than_ip_can_be_is_refused),
         T(only_what_may_be_fragmented_has_an_identification),

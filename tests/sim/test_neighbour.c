@@ -225,6 +225,7 @@ static void confirmation_from_above_keeps_it_reachable(void **state)
     befriend(1);
     for (unsigned i = 0; i < 30; i++) {
         net_pass(&net, 10 * TN_SEC);
+        assert_state(1, TN_NEIGHBOUR_REACHABLE, lladdr_a);
         assert_int_equal(find_path(1, &path), 0);
         tn_core_neighbour_confirm(tn_core_self(net.stack), &path);
         assert_int_equal(send_on(1, &path), 0);
