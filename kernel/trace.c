@@ -1,8 +1,8 @@
 /* trace.c: what passes, a line a frame.
  *
- *     09:12:01.204118    #17 in  tap7  ether 02:00:00:00:07:01 > 02:00:00:00:07:07 | ipv4 … | icmp echo
- * request … 09:12:01.204141    #17 out tap7  ether 02:00:00:00:07:07 > 02:00:00:00:07:01 | ipv4 … | icmp echo
- * reply … +23 us 09:12:01.310004    #18 --- tcp   10.0.7.7:7 < 10.0.7.1:40112 SYN-RECEIVED -> ESTABLISHED
+ *     09:12:01.204118    #17 in  tap7  ether 02:…:01 > 02:…:07 0x0800 | … | … request id 7 seq 1
+ *     09:12:01.204141    #17 out tap7  ether 02:…:07 > 02:…:01 0x0800 | … | … reply id 7 seq 1 +23 us
+ *     09:12:01.310004    #18 --- tcp   10.0.7.7:7 < 10.0.7.1:40112 SYN-RECEIVED -> ESTABLISHED
  *
  * The number is that of the received frame; what it caused carries the same number, and the time since its
  * receipt. The core knows no header: it finds the plugin that takes the link type in the dispatch table, lets

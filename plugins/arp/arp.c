@@ -4,10 +4,10 @@
  * state, and which packets wait for them is the core's business (RFC 4861 §7.3 serves every family); arp only
  * speaks:
  *
- *     the core asks         solicit()  -> a request, by broadcast, or to one station that is to show that it
- * is still there somebody asks us      a request  -> a reply; the asker is learned, because we shall speak
- * with him somebody answers us   a reply    -> what he says is learned, if there was a question anybody says
- * anything            -> who is known already is brought up to date (RFC 826's merge)
+ *     the core asks         solicit()  -> a request: by broadcast, or to one station, to see if it is still there
+ *     somebody asks us      a request  -> a reply; the asker is learned, because we shall speak with him
+ *     somebody answers us   a reply    -> what he says is learned, if there was a question
+ *     anybody says anything            -> who is known already is brought up to date (RFC 826's merge)
  *
  * Nobody becomes known by what was not asked: only a request to us makes an entry. */
 #include "tenon/proto/arp.h"
