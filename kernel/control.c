@@ -432,7 +432,7 @@ int tn_stack_control(struct tn_stack *stack, const char *path, struct tn_error *
     control->listener.fd = -1;
     int r = -ENAMETOOLONG;
     if (strlen(path) < sizeof(control->path)) {
-        strcpy(control->path, path);
+        memcpy(control->path, path, strlen(path) + 1);
         r = listen_at(control, error);
     }
     if (r == 0) {
@@ -455,8 +455,8 @@ void tn_control_close(struct tn_stack *stack)
     struct tn_control *control = stack->control;
     if (!control)
         return;
-    while (control->clients) {
-        struct tn_client *client = control->clients;
+    for (struct tn_client *client; (client = control->clients);) {
+        control->clients = client->next;
         tn_jobs_cancel(client, NULL, "the stack stops");
         if (!client->broken)
             output_write(client);

@@ -29,7 +29,7 @@ static int connect_to(const char *path)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(addr.sun_path))
         return -ENAMETOOLONG;
-    strcpy(addr.sun_path, path);
+    memcpy(addr.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
@@ -60,7 +60,7 @@ static void try_path(void *context, const char *name, const char *path)
     tn_text_add(&found->text, "\n    %-12s %s", name, path);
     if (found->count++ == 0) {
         found->fd = fd;
-        strcpy(found->path, path);
+        snprintf(found->path, sizeof(found->path), "%s", path);
     } else {
         close(fd);
     }
@@ -94,7 +94,7 @@ static int reach(const struct target *target, struct found *found)
         return find_stack(target, found);
     found->fd = connect_to(target->control);
     if (found->fd >= 0) {
-        strcpy(found->path, target->control);
+        snprintf(found->path, sizeof(found->path), "%s", target->control);
         return 0;
     }
     return fail(EXIT_NO_STACK, "%s: no stack answers there: %s", target->control, strerror(-found->fd));
@@ -109,10 +109,11 @@ int client_open(const struct target *target, struct client **out)
     struct client *client = calloc(1, sizeof(*client));
     if (!client) {
         close(found.fd);
-        return fail(EXIT_FAILED, "out of memory");
+        fail(EXIT_FAILED, "out of memory");
+        return EXIT_FAILED;
     }
     client->fd = found.fd;
-    strcpy(client->path, found.path);
+    snprintf(client->path, sizeof(client->path), "%s", found.path);
     *out = client;
     return 0;
 }
@@ -177,15 +178,16 @@ json_t *client_receive(struct client *client, int milliseconds)
 {
     int64_t until = milliseconds < 0 ? -1 : milliseconds_now() + milliseconds;
     size_t looked = 0;
-    char *newline;
+    const char *newline = NULL;
     client->in_len -= client->line_len;
     if (client->line_len)
         memmove(client->in, client->in + client->line_len, client->in_len);
     client->line_len = 0;
-    while (!client->in_len || !(newline = memchr(client->in + looked, '\n', client->in_len - looked))) {
-        looked = client->in_len;
-        if (!read_more(client, until))
+    while (!newline) {
+        if (looked == client->in_len && !read_more(client, until))
             return NULL;
+        newline = memchr(client->in + looked, '\n', client->in_len - looked);
+        looked = client->in_len;
     }
     client->line_len = (size_t)(newline - client->in) + 1;
     return json_loadb(client->in, client->line_len - 1, 0, NULL);
