@@ -340,6 +340,43 @@ static void poll_tells_of_bad_and_ignored_descriptors(void **state)
     tn_close(stack, fd);
 }
 
+/* ---- Other families ---- */
+
+static struct sockaddr_in6 addr6(uint16_t port)
+{
+    return (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
+}
+
+/* Nothing here knows more of a family than the form of its addresses: a network plugin is all that is missing. */
+static void family_with_a_network_protocol_has_sockets(void **state)
+{
+    static const struct tn_network_ops network = {.address_size = 16, .header_size = 40, .default_ttl = 33};
+    static const struct tn_plugin plugin = {TN_PLUGIN_HEADER, .name = "mock6", .network = &network};
+    struct tn_slot slot = {.self = {.plugin = &plugin}};
+    stack->dispatch.family[AF_INET6].slot = &slot;
+    struct sockaddr_in6 sa = addr6(5000);
+    socklen_t len = sizeof(sa);
+    int fd = tn_socket(stack, AF_INET6, SOCK_DGRAM, 0), other = open_datagram(), v = 0;
+    assert_int_equal(bind_to(fd, "0.0.0.0", 5000), -EAFNOSUPPORT);
+    assert_int_equal(tn_bind(stack, fd, (struct sockaddr *)&sa, 20), -EINVAL);
+    assert_int_equal(tn_bind(stack, fd, (struct sockaddr *)&sa, 24), 0); /* the form without a scope */
+    assert_int_equal(bind_to(other, "0.0.0.0", 5000), 0);                /* its ports are its own */
+    memset(&sa, 0xee, sizeof(sa));
+    assert_int_equal(tn_getsockname(stack, fd, (struct sockaddr *)&sa, &len), 0);
+    assert_int_equal(len, sizeof(sa));
+    assert_int_equal(sa.sin6_family, AF_INET6);
+    assert_int_equal(ntohs(sa.sin6_port), 5000);
+    assert_true(IN6_IS_ADDR_UNSPECIFIED(&sa.sin6_addr));
+    len = sizeof(v);
+    assert_int_equal(tn_getsockopt(stack, fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &v, &len), 0);
+    assert_int_equal(v, 33);
+    assert_int_equal(tn_getsockopt(stack, fd, IPPROTO_IP, IP_TTL, &v, &len), -EOPNOTSUPP);
+    assert_int_equal(option(fd, SO_DOMAIN), AF_INET6);
+    tn_close(stack, fd);
+    tn_close(stack, other);
+    stack->dispatch.family[AF_INET6].slot = NULL;
+}
+
 /* ---- Callbacks of embedders ---- */
 
 struct calls {
@@ -448,6 +485,7 @@ int main(void)
         WORDS_TEST(options_are_kept),
         WORDS_TEST(names_are_cut_at_their_room),
         WORDS_TEST(poll_tells_of_bad_and_ignored_descriptors),
+        WORDS_TEST(family_with_a_network_protocol_has_sockets),
         WORDS_TEST(callback_tells_what_is_new),
         WORDS_TEST(callback_may_close_anything),
         WORDS_TEST(callbacks_that_cause_callbacks_do_not_hold_the_batch),
