@@ -1,194 +1,21 @@
 /* control.c: the control socket and its clients.
  *
- * Everything is non-blocking and bounded. A client's bytes are gathered to lines (TN_CONTROL_LINE_MAX), each
- * line is worked on as it is complete, and what it answers is put into the client's output buffer, which the
- * loop writes when the socket takes it. Nothing is written at once, so that neither a request nor a trace
- * line costs a system call within a batch. A client that can't be kept is not freed where that is noticed (it
- * may be in the middle of a plugin's call) but shut down: the loop then reports it as hung up, and frees it
- * there. */
+ * Everything is non-blocking and bounded. A client's bytes are gathered to lines (TN_CONTROL_LINE_MAX); each
+ * line is worked on when it is complete, and when there is room for what it will answer. */
 #include "control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "control_client.h"
 #include "stack.h"
 
-struct tn_control {
-    struct tn_stack *stack;
-    struct tn_watch listener;
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-    dev_t device; /* of the socket file, so that only our own is removed */
-    ino_t inode;
-    struct tn_client *clients;
-    unsigned count;
-};
-
-/* ---- Output ---- */
-
-static void client_break(struct tn_client *client)
-{
-    client->broken = true;
-    client->out_len = client->out_at = 0;
-    if (client->watch.fd >= 0)
-        shutdown(client->watch.fd, SHUT_RDWR);
-}
-
-static void client_watch(struct tn_client *client)
-{
-    bool reads = !client->ended && client->in_len < TN_CONTROL_INPUT_SIZE;
-    bool writes = client->out_len > client->out_at;
-    uint32_t events = (reads ? (uint32_t)EPOLLIN : 0u) | (writes ? (uint32_t)EPOLLOUT : 0u);
-    if (client->watch.fd >= 0 && client->watch.events != events)
-        tn_loop_change(client->stack->loop, &client->watch, events);
-}
-
-/* Room for `len` more bytes: moves what waits to the front, or takes a larger buffer. */
-static bool output_reserve(struct tn_client *client, size_t len)
-{
-    size_t waiting = client->out_len - client->out_at;
-    if (waiting + len > TN_CONTROL_OUTPUT_MAX)
-        return false;
-    if (client->out_len + len <= client->out_size)
-        return true;
-    if (client->out_at) {
-        memmove(client->out, client->out + client->out_at, waiting);
-        client->out_at = 0;
-        client->out_len = waiting;
-    }
-    if (waiting + len <= client->out_size)
-        return true;
-    size_t size = tn_max(4096, (waiting + len) * 2);
-    char *out = realloc(client->out, size);
-    if (!out)
-        return false;
-    client->out = out;
-    client->out_size = size;
-    return true;
-}
-
-static void output_append(struct tn_client *client, const char *line, size_t len)
-{
-    if (client->broken)
-        return;
-    if (!output_reserve(client, len + 1)) {
-        tn_log(client->stack, TN_LOG_WARNING, "core",
-               "a control client does not fetch its replies: disconnected");
-        client_break(client);
-        return;
-    }
-    memcpy(client->out + client->out_len, line, len);
-    client->out[client->out_len + len] = '\n';
-    client->out_len += len + 1;
-    client_watch(client);
-}
-
-/* Writes what the socket takes; false when the client is gone. */
-static bool output_write(struct tn_client *client)
-{
-    while (client->out_at < client->out_len) {
-        ssize_t n = send(client->watch.fd, client->out + client->out_at, client->out_len - client->out_at,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno == EAGAIN;
-        client->out_at += (size_t)n;
-    }
-    client->out_at = client->out_len = 0;
-    if (client->out_size > TN_CONTROL_TRACE_MAX) { /* after a large table */
-        free(client->out);
-        client->out = NULL;
-        client->out_size = 0;
-    }
-    return true;
-}
-
-void tn_client_reply(struct tn_client *client, const json_t *id, json_t *reply)
-{
-    if (reply && id)
-        json_object_set_new(reply, "id", json_deep_copy(id));
-    char *line = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-    if (line)
-        output_append(client, line, strlen(line));
-    else
-        client_break(client);
-    free(line);
-    json_decref(reply);
-}
-
-void tn_client_error(struct tn_client *client, const json_t *id, const char *fmt, ...)
-{
-    char text[1200];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    tn_client_reply(client, id, json_pack("{s:o}", "error", tn_json_text(text)));
-}
-
-json_t *tn_json_text(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value || !text)
-        return value;
-    char *copy = strdup(text);
-    for (char *c = copy; c && *c; c++)
-        if ((unsigned char)*c >= 0x80)
-            *c = '?';
-    value = copy ? json_string(copy) : NULL;
-    free(copy);
-    return value;
-}
-
-/* ---- Trace ---- */
-
-static void trace_line(void *context, const char *line)
-{
-    struct tn_client *client = context;
-    if (client->broken)
-        return;
-    if (client->out_len - client->out_at > TN_CONTROL_TRACE_MAX) {
-        client->trace_lost++;
-        return;
-    }
-    json_t *reply = json_pack("{s:o,s:b}", "line", tn_json_text(line), "more", 1);
-    if (client->trace_lost) {
-        json_object_set_new(reply, "lost", json_integer((json_int_t)client->trace_lost));
-        client->trace_lost = 0;
-    }
-    tn_client_reply(client, client->trace_id, reply);
-}
-
-void tn_client_trace(struct tn_client *client, const json_t *id, bool on, bool colour)
-{
-    if (client->tracing) {
-        tn_trace_remove(client->stack, &client->trace);
-        tn_client_reply(client, client->trace_id, json_pack("{s:b}", "tracing", 0));
-        json_decref(client->trace_id);
-    }
-    client->trace_id = on && id ? json_deep_copy(id) : NULL;
-    if (on) {
-        tn_client_reply(client, id, json_pack("{s:b,s:b}", "tracing", 1, "more", 1));
-        client->trace = (struct tn_trace_sink){.fn = trace_line, .context = client, .colour = colour};
-        tn_trace_add(client->stack, &client->trace);
-    } else if (!client->tracing) {
-        tn_client_reply(client, id, json_pack("{s:b}", "tracing", 0));
-    }
-    client->tracing = on;
-}
-
 /* ---- Input ---- */
-
-/* Requests wait while the answers to earlier ones do: a client that only writes can't fill the memory. */
-static bool client_is_full(const struct tn_client *client)
-{
-    return client->out_len - client->out_at > TN_CONTROL_TRACE_MAX;
-}
 
 /* The input buffer is full and holds no whole line: its bytes, and all up to the next newline, are passed
  * over. */
@@ -204,7 +31,7 @@ static void input_skip(struct tn_client *client)
 static void input_work(struct tn_client *client)
 {
     size_t at = 0;
-    while (!client->broken && !client_is_full(client)) {
+    while (!client->broken && !tn_client_is_full(client)) {
         char *line = client->in + at;
         const char *newline = memchr(line, '\n', client->in_len - at);
         if (!newline)
@@ -216,7 +43,7 @@ static void input_work(struct tn_client *client)
     }
     client->in_len -= at;
     memmove(client->in, client->in + at, client->in_len);
-    if (at == 0 && client->in_len == TN_CONTROL_INPUT_SIZE && !client_is_full(client))
+    if (at == 0 && client->in_len == TN_CONTROL_INPUT_SIZE && !tn_client_is_full(client))
         input_skip(client);
 }
 
@@ -260,7 +87,7 @@ static void client_ready(struct tn_watch *watch, uint32_t events)
     if (alive && (events & EPOLLIN))
         alive = input_read(client);
     if (alive && client->out_at < client->out_len)
-        alive = output_write(client);
+        alive = tn_client_write(client);
     if (alive)
         input_work(client);
     if (events & (EPOLLERR | EPOLLHUP)) /* the requests that it left behind have been worked on */
@@ -269,7 +96,7 @@ static void client_ready(struct tn_watch *watch, uint32_t events)
     if (!alive || client->broken || done)
         tn_client_destroy(client);
     else
-        client_watch(client);
+        tn_client_watch(client);
 }
 
 struct tn_client *tn_client_create(struct tn_stack *stack, int fd)
@@ -328,10 +155,22 @@ static void refuse_client(int fd, unsigned limit)
     close(fd);
 }
 
+/* No descriptor is left for the client that waits. It would keep the loop from ever waiting: it is turned away. */
+static void turn_away(struct tn_control *control)
+{
+    close(control->spare);
+    int fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void listener_ready(struct tn_watch *watch, uint32_t events)
 {
     struct tn_control *control = tn_container(watch, struct tn_control, listener);
     int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        turn_away(control);
     if (fd < 0)
         return;
     unsigned limit = control->stack->plan->limits.control_clients;
@@ -347,14 +186,6 @@ static void listener_ready(struct tn_watch *watch, uint32_t events)
     client->next = control->clients;
     control->clients = client;
     control->count++;
-}
-
-void tn_control_cancel_jobs(struct tn_stack *stack, struct tn_slot *slot)
-{
-    if (!stack->control)
-        return;
-    for (struct tn_client *client = stack->control->clients; client; client = client->next)
-        tn_jobs_cancel(client, slot, "the plugin was disabled");
 }
 
 /* ---- The socket ---- */
@@ -430,6 +261,7 @@ int tn_stack_control(struct tn_stack *stack, const char *path, struct tn_error *
         return -ENOMEM;
     control->stack = stack;
     control->listener.fd = -1;
+    control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int r = -ENAMETOOLONG;
     if (strlen(path) < sizeof(control->path)) {
         memcpy(control->path, path, strlen(path) + 1);
@@ -444,6 +276,8 @@ int tn_stack_control(struct tn_stack *stack, const char *path, struct tn_error *
                  strerror(-r));
     if (control->listener.fd >= 0)
         close(control->listener.fd);
+    if (control->spare >= 0)
+        close(control->spare);
     if (control->inode)
         unlink(control->path);
     free(control);
@@ -459,11 +293,12 @@ void tn_control_close(struct tn_stack *stack)
         control->clients = client->next;
         tn_jobs_cancel(client, NULL, "the stack stops");
         if (!client->broken)
-            output_write(client);
+            tn_client_write(client);
         tn_client_destroy(client);
     }
     tn_loop_remove(stack->loop, &control->listener);
     close(control->listener.fd);
+    close(control->spare);
     struct stat st;
     if (lstat(control->path, &st) == 0 && st.st_dev == control->device && st.st_ino == control->inode)
         unlink(control->path);

@@ -8,8 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "control_client.h"
 #include "loader.h"
+#include "show.h"
 #include "slot.h"
 #include "stack.h"
 #include "suggest.h"

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "control.h"
+#include "control_client.h"
 #include "stack.h"
 
 struct tn_job {
@@ -118,6 +118,14 @@ void tn_jobs_cancel(struct tn_client *client, const struct tn_slot *slot, const 
         }
         job = next;
     }
+}
+
+void tn_control_cancel_jobs(struct tn_stack *stack, struct tn_slot *slot)
+{
+    if (!stack->control)
+        return;
+    for (struct tn_client *client = stack->control->clients; client; client = client->next)
+        tn_jobs_cancel(client, slot, "the plugin was disabled");
 }
 
 /* ---- For plugins ---- */

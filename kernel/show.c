@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "control.h"
 #include "suggest.h"
 
 #define ROWS_DEFAULT 1000

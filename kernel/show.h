@@ -6,6 +6,10 @@
 
 #include "stack.h"
 
+/* The table as {"table", "rows", "total", …}; NULL with `error` if there is none such. `args` may be NULL: limit,
+ * offset. */
+json_t *tn_show(struct tn_stack *stack, const char *table, const json_t *args, struct tn_error *error);
+
 /* Rows that the asker wants, of those that there are: from `offset` on, at most `limit`. */
 struct tn_rows {
     struct tn_stack *stack;

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include "address.h"
-#include "control.h"
 #include "dispatch.h"
 #include "neighbour.h"
 #include "route.h"

@@ -2,7 +2,7 @@
  * reasons. */
 #include <unistd.h>
 
-#include "control.h"
+#include "control_client.h"
 #include "dispatch.h"
 #include "loader.h"
 #include "neighbour.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control.h"
+#include "control_client.h"
 #include "stack.h"
 
 static void no_log(void *context, enum tn_level level, const char *who, const char *text)

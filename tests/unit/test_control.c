@@ -3,14 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "control_client.h"
 #include "stack.h"
 
 /* ---- A stack without interfaces, its socket in a directory of its own ---- */
@@ -395,6 +397,26 @@ static void client_beyond_the_limit_is_told_so(void **state)
     close(fds[2]);
 }
 
+static void without_descriptors_a_client_is_turned_away_and_the_loop_does_not_spin(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit old, none;
+    struct pollfd loop = {.fd = tn_stack_fd(f->stack), .events = POLLIN};
+    int fd = dial(f), next = dup(fd); /* the lowest number that is free */
+    close(next);
+    getrlimit(RLIMIT_NOFILE, &old);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = old.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    steps(f);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_int_equal(poll(&loop, 1, 0), 0);
+    assert_true(is_closed(f, fd));
+    close(fd);
+    fd = dial(f);
+    assert_string_equal(text_of(ask(f, fd, "{\"cmd\":\"version\"}"), "name"), "test");
+    close(fd);
+}
+
 static void request_of_a_client_that_left_at_once_is_done(void **state)
 {
     struct fixture *f = *state;
@@ -580,6 +602,7 @@ int main(void)
         TEST(reload_says_what_it_did),
         TEST(stop_is_answered_before_the_end),
         TEST(client_beyond_the_limit_is_told_so),
+        TEST(without_descriptors_a_client_is_turned_away_and_the_loop_does_not_spin),
         TEST(request_of_a_client_that_left_at_once_is_done),
         TEST(client_that_does_not_fetch_is_not_read_from),
         TEST(trace_lines_come_until_switched_off),

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control.h"
+#include "control_client.h"
 #include "stack.h"
 
 /* ---- A plugin with commands, in a slot of a stack ---- */
