@@ -36,6 +36,12 @@ int tn_start_plugin(struct tn_stack *stack, const struct tn_plan_plugin *plugin,
     return 0;
 }
 
+void tn_stop_interface(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    tn_neighbours_flush(stack, ifc->pub.index);
+    tn_interface_close(stack, ifc);
+}
+
 static void address_text(uint8_t family, const struct tn_addr *addr, uint8_t prefix_len, struct tn_text *out)
 {
     char text[TN_ADDR_TEXT];
@@ -195,10 +201,9 @@ void tn_plan_stop(struct tn_stack *stack)
 {
     stop_slots(stack, is_service);
     stop_slots(stack, is_transport);
-    tn_neighbours_flush(stack, 0);
     tn_interfaces_transmit(stack);
     for (uint16_t i = stack->interface_count; i > 0; i--)
         if (stack->interfaces[i])
-            tn_interface_close(stack, stack->interfaces[i]);
+            tn_stop_interface(stack, stack->interfaces[i]);
     stop_slots(stack, is_anything);
 }

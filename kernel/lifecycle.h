@@ -18,6 +18,8 @@ int tn_start_route(struct tn_stack *stack, const struct tn_plan_interface *ifc,
                    const struct tn_plan_route *route, struct tn_error *error);
 int tn_start_listen(struct tn_stack *stack, const struct tn_plan_plugin *service,
                     const struct tn_plan_listen *listen, struct tn_error *error);
+/* Closes an interface; what is known of its neighbours goes with it. */
+void tn_stop_interface(struct tn_stack *stack, struct tn_ifc *ifc);
 void tn_stop_address(struct tn_stack *stack, const struct tn_plan_interface *ifc,
                      const struct tn_plan_address *address);
 void tn_stop_route(struct tn_stack *stack, const struct tn_plan_interface *ifc,

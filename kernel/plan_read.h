@@ -1,6 +1,7 @@
 /* plan_read.h: what the files that read a plan share. plan.c holds the frame and the section `stack`;
- * plan_plugins.c plugins and their options; plan_interfaces.c and plan_routes.c interfaces; plan_services.c
- * what services listen on; plan_needs.c whether all of it fits together. */
+ * plan_read.c nodes and errors of all of them; plan_plugins.c plugins and their options; plan_interfaces.c and
+ * plan_routes.c interfaces; plan_services.c what services listen on; plan_needs.c whether all of it fits
+ * together. */
 #ifndef TENON_KERNEL_PLAN_READ_H
 #define TENON_KERNEL_PLAN_READ_H
 
@@ -21,6 +22,8 @@ int tn_plan_fail_memory(struct tn_plan_reader *r);
 
 /* ---- Nodes ---- */
 
+/* Fails with "KEY: found …, expected WHAT". */
+int tn_plan_fail_kind(struct tn_plan_reader *r, const struct tn_yaml_node *node, const char *what);
 /* The node is of the kind, or nothing at all; otherwise fails with "KEY: found …, expected WHAT". */
 int tn_plan_expect(struct tn_plan_reader *r, const struct tn_yaml_node *node, enum tn_yaml_kind kind,
                    const char *what);

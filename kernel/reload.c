@@ -357,7 +357,7 @@ static void undo_step(struct tn_stack *stack, const struct step *s)
         write_link_options(stack, s->ifc, s->before);
         break;
     case STEP_OPEN_INTERFACE:
-        tn_interface_close(stack, tn_interface_by_name(stack, s->ifc->name));
+        tn_stop_interface(stack, tn_interface_by_name(stack, s->ifc->name));
         break;
     case STEP_ADD_ADDRESS:
         tn_stop_address(stack, s->ifc, s->item);
@@ -422,7 +422,7 @@ static void end_the_rest(struct reload *r)
     for (size_t i = r->old->interface_count; i-- > 0;)
         if (!find_interface(r->new, r->old->interfaces[i].name)) {
             tn_text_add(&r->report, "closed interface %s\n", r->old->interfaces[i].name);
-            tn_interface_close(r->stack, tn_interface_by_name(r->stack, r->old->interfaces[i].name));
+            tn_stop_interface(r->stack, tn_interface_by_name(r->stack, r->old->interfaces[i].name));
         }
     for (size_t i = r->old->plugin_count; i-- > 0;)
         if (r->old->plugins[i].section == TN_SECTION_DRIVER && !find_plugin(r->new, r->old->plugins[i].name))
