@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "option.h"
 #include "suggest.h"
 
 int tn_plan_fail(struct tn_plan_reader *r, struct tn_position at, const char *fmt, ...)
