@@ -344,8 +344,7 @@ class Demo:
     def stay(self):
         tool = TENON.relative_to(harness.ROOT) if TENON.is_relative_to(harness.ROOT) else TENON
         user = "-U --preserve-credentials " if os.environ.get("TENON_DEMO_UID", "0") != "0" else ""
-        # /proc is the one outside, so this is the process's number there.
-        enter = f"nsenter {user}-n -t {os.readlink('/proc/self')}"
+        enter = f"nsenter {user}-n -t {isolate.outer_pid}"
         print(f"""
 The stack stays up. From another terminal, in {harness.ROOT}:
     {enter} ping {STACK}

@@ -1,7 +1,7 @@
 """A network namespace of one's own, and whatever happens, nothing left behind.
 
-isolated(main) runs `main` in a new network namespace and a new PID namespace, as root in both (an ordinary user: in a user
-namespace). Three processes take part:
+isolated(main) runs `main` in new network, PID and mount namespaces, as root in them (an ordinary user: in a user namespace). Three
+processes take part:
 
     outer   the program that was started: waits, and hands on SIGTERM and SIGHUP
     middle  enters the namespaces; ends main when outer is gone, even by kill -9
@@ -21,7 +21,8 @@ import sys
 import tempfile
 import traceback
 
-CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 PR_SET_PDEATHSIG = 1
 
 # What programs are told that leave tests out (ctest's SKIP_RETURN_CODE, automake).
@@ -29,6 +30,10 @@ SKIPPED = 77
 
 libc = ctypes.CDLL(None, use_errno=True)
 scratch_root = None
+# Number of the process that runs main, as seen from outside.
+outer_pid = None
+# Whether /proc shows the processes of the new PID namespace (some containers do not allow that).
+own_proc = False
 
 
 class Unavailable(Exception):
@@ -57,7 +62,7 @@ def check_tun():
 def enter_namespaces():
     """Raises Unavailable if the kernel does not let this user."""
     uid, gid = os.getuid(), os.getgid()
-    flags = CLONE_NEWNET | CLONE_NEWPID | (CLONE_NEWUSER if uid != 0 else 0)
+    flags = CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | (CLONE_NEWUSER if uid != 0 else 0)
     if libc.unshare(flags) != 0:
         error = ctypes.get_errno()
         hint = ""
@@ -69,6 +74,14 @@ def enter_namespaces():
         pathlib.Path("/proc/self/setgroups").write_text("deny")
         pathlib.Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         pathlib.Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+
+
+def mount_proc():
+    """In the first process of the new PID namespace."""
+    global outer_pid, own_proc
+    outer_pid = int(os.readlink("/proc/self"))
+    own_proc = libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) == 0 and \
+        libc.mount(b"proc", b"/proc", b"proc", 0, None) == 0
 
 
 def call(main):
@@ -123,7 +136,7 @@ def middle(main, outer, complaint):
         return SKIPPED
     os.close(complaint)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)  # a new user namespace has cleared it
-    inner = in_process(main, signal.SIGKILL)
+    inner = in_process(lambda: (mount_proc(), main())[1], signal.SIGKILL)
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda *_: end_process(inner))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to main too, and main decides

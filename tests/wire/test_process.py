@@ -17,7 +17,7 @@ USER = 1234
 
 
 def process_status(yaml):
-    """/proc/…/status of the `tenon run` on this file, as a dictionary. (/proc numbers processes as outside.)"""
+    """/proc/…/status of the `tenon run` on this file, as a dictionary. (/proc may number processes as outside.)"""
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             if str(yaml) in (entry / "cmdline").read_text() and (entry / "comm").read_text().strip() == "tenon":
