@@ -4,7 +4,6 @@ goes away or misbehaves."""
 import ctypes
 import fcntl
 import os
-import pathlib
 import re
 import resource
 import stat
@@ -234,8 +233,12 @@ class ByName(TapCase):
         self.refuses(config(mac=kernel), f"the kernel has the link address {kernel} on tap7 already")
 
 
-@unittest.skipIf(pathlib.Path("/proc/self/uid_map").read_text().split()[2] == "1", "there is but one user here")
 class AsOrdinaryUser(TapCase):
+    @classmethod
+    def setUpClass(cls):
+        harness.need_other_users()
+        super().setUpClass()
+
     def test_prepared_device(self):
         harness.make_tap(user=UserStack.UID)
         self.start(config(), UserStack)
