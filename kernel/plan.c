@@ -46,7 +46,7 @@ static int read_control(struct tn_plan_reader *r, const struct tn_yaml_node *nod
 static void limit_name(char to[static 32], const char *field)
 {
     size_t i = 0;
-    for (; field[i] && i < 31; i++)
+    for (; i < 31 && field[i]; i++)
         to[i] = field[i] == '_' ? '-' : field[i];
     to[i] = '\0';
 }
