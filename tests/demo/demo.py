@@ -348,7 +348,7 @@ class Demo:
         print(f"""
 The stack stays up. From another terminal, in {harness.ROOT}:
     {enter} ping {STACK}
-    {enter} nc -N {STACK} 7
+    {enter} bash -c 'cat < /dev/tcp/{STACK}/13'
     {tool} show --control {self.control_path} plugins
     {tool} trace --control {self.control_path}
 To stop it: Ctrl-C here, or kill {self.outer}""", flush=True)
