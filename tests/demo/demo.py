@@ -64,14 +64,15 @@ class Demo:
 
     # ---- Telling -----------------------------------------------------------------------------------------------------
 
-    def step(self, title, body):
+    def step(self, title, expected, body):
+        """One line: what `body` measured, or what was expected in its place and what came."""
         print(f"  {title:<22}", end="", flush=True)
         try:
             print(f"{self.green('ok')}  {body()}", flush=True)
         except Exception as e:
             print(self.red("FAILED"))
-            text = str(e) if isinstance(e, (Failure, AssertionError, harness.ControlError)) else f"{type(e).__name__}: {e}"
-            print("\n".join("      " + line for line in text.splitlines()))
+            failure = e if isinstance(e, Failure) else Failure(expected, f"{type(e).__name__}: {e}")
+            print("\n".join("      " + line for line in str(failure).splitlines()))
             self.show_log()
             raise SystemExit(1) from e
 
@@ -126,6 +127,9 @@ class Demo:
         expect(not harness.tap_exists(), f"{TAP} gone", f"{TAP} still there")
         expect(not self.control_path.exists(), "the control socket gone", f"{self.control_path} still there")
         return f"SIGTERM: exit status 0, {TAP} and the control socket are gone"
+
+    def end(self):
+        self.step("end", "a clean end: status 0, no device, no socket", self.stop)
 
     # ---- Steps -------------------------------------------------------------------------------------------------------
 
@@ -321,24 +325,27 @@ class Demo:
         print(f"Tenon demo: {STACK_YAML} on {TAP} in a network namespace of its own ({who})")
         run("ip", "link", "set", "lo", "up")
         started = time.monotonic()
-        self.step("start", self.start)
-        self.step("ARP exchange", self.arp)
-        self.step("ping", lambda: self.ping(STACK))
-        self.step("UDP echo", self.udp_echo)
-        self.step("UDP discard", self.udp_discard)
-        self.step("UDP daytime", self.udp_daytime)
-        self.step("TCP echo", self.tcp_echo)
-        self.step("TCP discard", self.tcp_discard)
-        self.step("TCP daytime", self.tcp_daytime)
-        self.step("second address", self.second_address)
-        self.step("fresh builds", self.build_afresh)
-        self.step("tenon swap echo", self.swap_echo)
-        self.step("tenon swap tcp", self.swap_tcp)
-        self.step("counters", self.counters)
+        for title, expected, body in (
+            ("start", "a stack that answers on its control socket", self.start),
+            ("ARP exchange", "a question, an answer, and both sides knowing each other", self.arp),
+            ("ping", "20 answers", lambda: self.ping(STACK)),
+            ("UDP echo", "the same datagrams back", self.udp_echo),
+            ("UDP discard", "datagrams taken without an answer", self.udp_discard),
+            ("UDP daytime", "a datagram with date and time", self.udp_daytime),
+            ("TCP echo", "the same bytes back", self.tcp_echo),
+            ("TCP discard", "bytes taken, and nothing but the end of the connection back", self.tcp_discard),
+            ("TCP daytime", "a line with date and time, and the end of the connection", self.tcp_daytime),
+            ("second address", f"answers from {SECOND}", self.second_address),
+            ("fresh builds", "echo and tcp compiled", self.build_afresh),
+            ("tenon swap echo", "another build, and a connection that goes on", self.swap_echo),
+            ("tenon swap tcp", f"another build, and {SWAP_CONNECTIONS} connections that go on", self.swap_tcp),
+            ("counters", "what the plugins counted", self.counters),
+        ):
+            self.step(title, expected, body)
         if self.keep:
             self.stay()
         else:
-            self.step("end", self.stop)
+            self.end()
         print(f"All steps done in {time.monotonic() - started:.1f} s.")
 
     def stay(self):
@@ -358,7 +365,7 @@ To stop it: Ctrl-C here, or kill {self.outer}""", flush=True)
         except (KeyboardInterrupt, SystemExit):
             print()
             if self.stack.poll() is None:
-                self.step("end", self.stop)
+                self.end()
 
 
 def main():
