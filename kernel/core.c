@@ -125,6 +125,11 @@ static struct tn_packet *core_packet_copy(struct tn_self *self, const struct tn_
     return tn_packet_copy(&self->stack->pool, packet);
 }
 
+static bool core_packets_scarce(struct tn_self *self)
+{
+    return tn_pool_beyond(&self->stack->pool, 3);
+}
+
 static void core_packet_free(struct tn_self *self, struct tn_packet *packet)
 {
     tn_packet_free(&self->stack->pool, packet);
@@ -134,6 +139,7 @@ static void core_drop(struct tn_self *self, struct tn_packet *packet, unsigned r
 {
     assert(reason < self->plugin->drop_count);
     self->drops[reason]++;
+    tn_trace_drop(self, packet, reason);
     tn_packet_free(&self->stack->pool, packet);
 }
 
@@ -264,6 +270,7 @@ const struct tn_core tn_core_table = {
 
     .log = core_log,
     .trace = core_trace,
+    .packets_scarce = core_packets_scarce,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

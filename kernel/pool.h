@@ -22,6 +22,21 @@ struct tn_pool {
 int tn_pool_init(struct tn_pool *pool, size_t packets, size_t large);
 void tn_pool_destroy(struct tn_pool *pool);
 
+static inline bool tn_slab_beyond(const struct tn_slab *slab, uint32_t quarters)
+{
+    return slab->used > slab->limit / 4 * quarters;
+}
+
+/* Whether more than so many quarters of the packets are in use. Queues that wait for a peer to acknowledge stop growing
+ * at a half, those that wait for a user to read at three quarters; the last quarter is for packets that pass. Without it
+ * nothing could be received or sent that would empty the queues. */
+static inline bool tn_pool_beyond(const struct tn_pool *pool, uint32_t quarters)
+{
+    return tn_slab_beyond(&pool->packets, quarters) ||
+           tn_slab_beyond(&pool->buffers[TN_POOL_SMALL], quarters) ||
+           tn_slab_beyond(&pool->buffers[TN_POOL_MEDIUM], quarters);
+}
+
 /* As in struct tn_core (plugin.h). */
 struct tn_packet *tn_packet_new(struct tn_pool *pool, size_t len);
 struct tn_packet *tn_packet_clone(struct tn_pool *pool, const struct tn_packet *packet);

@@ -23,8 +23,15 @@ bool tn_socket_writable(const struct tn_socket *sock)
     return sock->tx.bytes <= sock->sndbuf / 3 * 2;
 }
 
+/* Queues must not take the packets that are needed to empty them: while less than half of them are left, a queue grows
+ * only from nothing. */
+static bool must_wait(const struct tn_stack *stack, const struct tn_socket *sock)
+{
+    return sock->tx.bytes > 0 && tn_pool_beyond(&stack->pool, 2);
+}
+
 /* 0, or why this stream takes no data. */
-static int stream_may_send(struct tn_socket *sock)
+static int stream_may_send(const struct tn_stack *stack, struct tn_socket *sock)
 {
     int error = tn_socket_take_error(sock);
     if (error < 0)
@@ -37,7 +44,7 @@ static int stream_may_send(struct tn_socket *sock)
     }
     if (!(sock->flags & TN_SOCK_CONNECTED))
         return -ENOTCONN;
-    if (tn_socket_tx_room(sock) == 0) {
+    if (tn_socket_tx_room(sock) == 0 || must_wait(stack, sock)) {
         sock->flags |= TN_SOCK_WANT_WRITE;
         return -EAGAIN;
     }
@@ -45,9 +52,9 @@ static int stream_may_send(struct tn_socket *sock)
 }
 
 /* A user that has filled the queue is told when there is room again, whether it tries to write more or not. */
-static void want_write_if_full(struct tn_socket *sock)
+static void want_write_if_full(const struct tn_stack *stack, struct tn_socket *sock)
 {
-    if (tn_socket_tx_room(sock) == 0)
+    if (tn_socket_tx_room(sock) == 0 || must_wait(stack, sock))
         sock->flags |= TN_SOCK_WANT_WRITE;
 }
 
@@ -69,6 +76,8 @@ static size_t stream_append(struct tn_stack *stack, struct tn_socket *sock, cons
     size_t done = 0;
     while (done < len) {
         if (tail_room(sock) == 0) {
+            if (must_wait(stack, sock))
+                break;
             struct tn_packet *packet = tn_packet_new(&stack->pool, tn_min(len - done, SEND_PIECE));
             if (!packet)
                 break;
@@ -92,7 +101,7 @@ void tn_socket_send_ready(struct tn_stack *stack, struct tn_socket *sock)
 
 static ssize_t stream_send(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len)
 {
-    int error = stream_may_send(sock);
+    int error = stream_may_send(stack, sock);
     if (error < 0)
         return error;
     if (len == 0)
@@ -100,7 +109,7 @@ static ssize_t stream_send(struct tn_stack *stack, struct tn_socket *sock, const
     size_t done = stream_append(stack, sock, bytes, tn_min(len, tn_socket_tx_room(sock)));
     if (done == 0)
         return -ENOBUFS;
-    want_write_if_full(sock);
+    want_write_if_full(stack, sock);
     tn_socket_send_ready(stack, sock);
     return (ssize_t)done;
 }
@@ -133,7 +142,7 @@ static void stream_give_piece(struct tn_stack *stack, struct tn_socket *sock, st
 
 static int stream_give(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet)
 {
-    int error = stream_may_send(sock);
+    int error = stream_may_send(stack, sock);
     if (error == -EAGAIN)
         return error;
     if (error < 0) {
@@ -149,7 +158,7 @@ static int stream_give(struct tn_stack *stack, struct tn_socket *sock, struct tn
             tn_packet_free(&stack->pool, packet);
         packet = more;
     }
-    want_write_if_full(sock);
+    want_write_if_full(stack, sock);
     tn_socket_send_ready(stack, sock);
     return 0;
 }

@@ -50,8 +50,7 @@ struct tn_self {
     uint16_t slot;                  /* the number by which timers, sockets and tables know this plugin */
 };
 
-/* ---- Keys and claims
- * ---------------------------------------------------------------------------------------- */
+/* ---- Keys and claims ---- */
 
 /* The dispatch tables of the core. */
 enum tn_table {
@@ -77,8 +76,7 @@ struct tn_claim {
     uint32_t key;
 };
 
-/* ---- Options, counters, drops
- * ------------------------------------------------------------------------------- */
+/* ---- Options, counters, drops ---- */
 
 enum tn_option_type {
     TN_OPTION_BOOL,     /* bool */
@@ -108,8 +106,7 @@ struct tn_name {
     const char *help; /* one line */
 };
 
-/* ---- Addresses and neighbours
- * ----------------------------------------------------------------------------------- */
+/* ---- Addresses and neighbours ---- */
 
 /* What kind of address an address is in general. */
 enum tn_addr_class {
@@ -134,8 +131,7 @@ enum tn_local {
 #define TN_LEARN_SOLICITED 0x2u /* the answer to a question: confirms reachability */
 #define TN_LEARN_OVERRIDE  0x4u /* replaces another link address */
 
-/* ---- Operations by kind
- * ------------------------------------------------------------------------------------- */
+/* ---- Operations by kind ---- */
 
 typedef void tn_input_fn(struct tn_self *self, struct tn_packet *packet);
 typedef void tn_timer_fn(struct tn_self *self, struct tn_timer *timer);
@@ -277,7 +273,8 @@ struct tn_transport_ops {
     const char *(*state_name)(struct tn_self *self, const struct tn_socket *sock);
 };
 
-/* A service: a program on sockets. The core opens its listeners as stack.yaml's `listen:` says. */
+/* A service: a program on sockets. The core opens its listeners as stack.yaml's `listen:` says. Each operation may
+ * be NULL: nothing is done then (a connection is accepted all the same). */
 struct tn_service_ops {
     /* A connection has come; it is the service's from now on. May set sock->user. Streams. */
     void (*accepted)(struct tn_self *self, struct tn_socket *sock);
@@ -309,8 +306,7 @@ struct tn_command {
     void (*cancel)(struct tn_self *self, struct tn_job *job);
 };
 
-/* ---- The descriptor
- * ------------------------------------------------------------------------------------------ */
+/* ---- The descriptor ---- */
 
 struct tn_plugin {
     uint32_t magic;     /* TN_PLUGIN_MAGIC */
@@ -373,11 +369,10 @@ TN_EXPORT const struct tn_plugin *tn_plugin_entry(void);
     .magic = TN_PLUGIN_MAGIC, .abi_major = TN_ABI_MAJOR, .abi_minor = TN_ABI_MINOR, \
     .size = sizeof(struct tn_plugin)
 
-/* X-macro helpers: TN_ENUM for the index, TN_NAME_ENTRY for the list. */
+/* An entry of a list of names that is written as an X-macro (see struct tn_name). */
 #define TN_NAME_ENTRY(id, text, help) {text, help},
 
-/* ---- What the core offers
- * ------------------------------------------------------------------------------------ */
+/* ---- What the core offers ---- */
 
 /* Every function takes the caller's `self`. Errors are negative errno values. Grown only at its end. */
 struct tn_core {
@@ -531,6 +526,10 @@ struct tn_core {
      * trace (state changes), cheap when nobody traces. */
     TN_PRINTF(3, 4) void (*log)(struct tn_self *self, enum tn_level level, const char *fmt, ...);
     TN_PRINTF(2, 3) void (*trace)(struct tn_self *self, const char *fmt, ...);
+
+    /* Whether packets are running out: less than a quarter is left, which is for packets that pass. What would wait in a
+     * queue should be refused then, except where a queue is empty. */
+    bool (*packets_scarce)(struct tn_self *self);
 };
 
 /* Counting, inline because it is on the path. */

@@ -103,7 +103,7 @@ static bool is_acceptable(const struct tcp_conn *conn, const struct tcp_segment 
 /* RFC 2883 §4: what came again is reported. */
 static void note_old_data(struct tcp_conn *conn, const struct tcp_segment *seg)
 {
-    if (seg->len == 0 || !tcp_lt(seg->seq, conn->rcv_nxt))
+    if (!(conn->flags & TCP_SACK) || seg->len == 0 || !tcp_lt(seg->seq, conn->rcv_nxt))
         return;
     conn->dsack_start = seg->seq;
     conn->dsack_end = tcp_seq_min(seg->seq + seg->len, conn->rcv_nxt);

@@ -204,7 +204,6 @@ static void report_gaps(struct tn_self *self, struct tcp_conn *conn)
     if (!(conn->flags & TCP_ACK_NOW) || !gap)
         return;
     unsigned acks = conn->flags & TCP_SACK ? 1 : (unsigned)tn_max(conn->dup_acks_due, 1);
-    conn->dup_acks_due = 0;
     while (acks-- > 0)
         tcp_send_ack(self, conn);
 }

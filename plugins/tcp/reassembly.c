@@ -13,6 +13,8 @@
 /* RFC 2883 §4: what came twice, to be reported once. */
 static void note_duplicate(struct tcp_conn *conn, uint32_t start, uint32_t end)
 {
+    if (!(conn->flags & TCP_SACK))
+        return;
     conn->dsack_start = start;
     conn->dsack_end = end;
     conn->flags |= TCP_DSACK;
@@ -105,7 +107,7 @@ bool tcp_reassembly_keep(struct tn_self *self, struct tcp_conn *conn, struct tcp
         tn_drop(self, seg->packet, TCP_DROP_OLD_DATA);
         return false;
     }
-    if (conn->held >= tcp_options(self)->reassembly_limit)
+    if (conn->held >= tcp_options(self)->reassembly_limit || self->core->packets_scarce(self))
         return refuse(self, seg);
     if (block) {
         tn_packet_pull(seg->packet, block->end - start);

@@ -19,8 +19,19 @@ static void owe_ack(struct tn_self *self, struct tcp_conn *conn, uint32_t octets
     tcp_schedule(self, conn);
 }
 
+/* While packets are scarce, a queue that its user does not empty must not grow. */
+static bool must_wait(struct tn_self *self, struct tcp_conn *conn)
+{
+    return tcp_socket(conn)->rx.bytes > 0 && self->core->packets_scarce(self);
+}
+
 static void take_in_order(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
+    if (must_wait(self, conn)) {
+        tn_drop(self, seg->packet, TCP_DROP_NO_PACKETS);
+        tcp_ack_now(self, conn);
+        return;
+    }
     uint32_t octets = seg->len;
     conn->rcv_mss = (uint16_t)tn_min(tn_max(conn->rcv_mss, octets), UINT16_MAX);
     tcp_deliver(self, conn, seg->packet);

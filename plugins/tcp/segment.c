@@ -164,6 +164,7 @@ static void note_ack_sent(struct tcp_conn *conn)
     conn->flags &= ~(TCP_ACK_NOW | TCP_ACK_LATER);
     conn->ack_at = TN_NEVER;
     conn->unacked = 0;
+    conn->dup_acks_due = 0;
     conn->last_ack_sent = conn->rcv_nxt;
 }
 

@@ -95,7 +95,7 @@
     X(ACK_OUT_OF_RANGE, "ack-out-of-range", "Acknowledges what was not sent, or long ago (RFC 5961 §5)") \
     X(BEYOND_FIN, "beyond-fin", "Data after the peer's FIN")                                             \
     X(AFTER_CLOSE, "after-close", "Data for a user who has closed; answered with a reset")               \
-    X(RECEIVE_FULL, "receive-full", "More data than the window allowed")                                 \
+    X(NO_PACKETS, "no-packets", "In order, but packets are scarce and the user does not read")           \
     X(REASSEMBLY_FULL, "reassembly-full", "Out of order, and no room to keep it")
 
 #define TCP_ENUM_COUNTER(id, name, help) TCP_##id,

@@ -33,6 +33,7 @@ struct run {
     uint64_t seed;
     const char *wire; /* options */
     const char *tcp;
+    unsigned packets; /* limit of the pool; 0: plenty */
     uint64_t octets;
     struct tn_sim *sim;
     struct side a, b;
@@ -100,10 +101,10 @@ static struct tn_stack *add(struct run *run, const char *address)
     struct tn_error error;
     struct tn_stack *stack;
     snprintf(yaml, sizeof(yaml),
-             "stack: { name: side }\n"
+             "stack: { name: side, limits: { packets: %u } }\n"
              "interfaces: { w0: { driver: wire, mac: \"02:00:00:00:07:0%c\", addresses: [%s/24], %s } }\n"
              "protocols: { ether: {}, arp: {}, ipv4: {}, tcp: %s }\n",
-             address[strlen(address) - 1], address, run->wire, run->tcp);
+             run->packets ? run->packets : 65536, address[strlen(address) - 1], address, run->wire, run->tcp);
     if (tn_sim_add(run->sim, yaml, &stack, &error) < 0)
         fail_msg("%s", error.text);
     return stack;
@@ -259,6 +260,14 @@ static void through_small_buffers(void **state)
     transfer(run, 3600 * TN_SEC);
 }
 
+/* The send queue alone could take all packets there are: then there would be none to send it with. */
+static void through_a_small_pool(void **state)
+{
+    struct run run = {
+        .seed = seed_or(9), .wire = "delay: 5ms", .tcp = "{}", .packets = 1024, .octets = 5 * MEGABYTE};
+    transfer(run, 600 * TN_SEC);
+}
+
 static void over_a_slow_wire_with_a_short_queue(void **state)
 {
     struct run run = {
@@ -283,6 +292,7 @@ int main(void)
         cmocka_unit_test(over_a_bad_wire_without_any_options),
         cmocka_unit_test(over_a_corrupting_wire),
         cmocka_unit_test(through_small_buffers),
+        cmocka_unit_test(through_a_small_pool),
         cmocka_unit_test(over_a_slow_wire_with_a_short_queue),
         cmocka_unit_test(same_seed_gives_the_same_packets),
     };
