@@ -15,8 +15,7 @@ static const struct {
     [TN_POOL_LARGE] = {"large buffers", 66 * 1024},
 };
 
-/* ---- The pool
- * --------------------------------------------------------------------------------------------------- */
+/* ---- The pool ---- */
 
 int tn_pool_init(struct tn_pool *pool, size_t packets, size_t large)
 {
@@ -56,8 +55,7 @@ static struct tn_buffer *buffer_new(struct tn_pool *pool, size_t len)
     return NULL;
 }
 
-/* ---- Packets
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Packets ---- */
 
 struct tn_packet *tn_packet_new(struct tn_pool *pool, size_t len)
 {
@@ -208,8 +206,7 @@ size_t tn_packet_read(const struct tn_packet *packet, size_t offset, void *to, s
     return len - left;
 }
 
-/* ---- Checksum
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Checksum ---- */
 
 static uint16_t swap16(uint16_t v)
 {

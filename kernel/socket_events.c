@@ -31,8 +31,6 @@ static void service_accept(struct tn_stack *stack, struct tn_self *service, stru
         tn_socket_enqueue(stack, child);
         if (ops->accepted)
             ops->accepted(service, child);
-        else
-            tn_socket_end(stack, child, true);
     }
 }
 

@@ -203,6 +203,7 @@ static inline struct tn_ifc *tn_interface_at(struct tn_stack *stack, uint16_t in
 static inline void tn_core_drop_packet(struct tn_stack *stack, struct tn_packet *packet, unsigned reason)
 {
     tn_core_self(stack)->drops[reason]++;
+    tn_trace_drop(tn_core_self(stack), packet, reason);
     tn_packet_free(&stack->pool, packet);
 }
 

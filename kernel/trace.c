@@ -103,9 +103,8 @@ void tn_trace_describe(struct tn_stack *stack, uint16_t link_type, const struct 
 /* ---- Lines ---- */
 
 /* Time of day, as packet sniffers show it, so that two traces can be laid side by side. */
-static void add_time(struct tn_stack *stack, struct tn_text *t)
+static void add_time(int64_t wall, struct tn_text *t)
 {
-    int64_t wall = stack->env.wall(stack->env.context);
     time_t seconds = (time_t)(wall / (int64_t)TN_SEC);
     struct tm tm = {.tm_sec = 0};
     localtime_r(&seconds, &tm);
@@ -113,14 +112,19 @@ static void add_time(struct tn_stack *stack, struct tn_text *t)
                 (unsigned)(wall % (int64_t)TN_SEC / 1000));
 }
 
-static void add_head(struct tn_stack *stack, struct tn_text *t, bool colour, uint32_t serial,
-                     const char *direction, const char *direction_colour, const char *who)
+static int64_t wall_now(const struct tn_stack *stack)
+{
+    return stack->env.wall(stack->env.context);
+}
+
+static void add_head(int64_t wall, struct tn_text *t, bool colour, uint32_t serial, const char *direction,
+                     const char *direction_colour, const char *who)
 {
     char number[16] = "";
     if (serial)
         snprintf(number, sizeof(number), "#%u", serial);
     paint(t, colour, COLOUR_DIM);
-    add_time(stack, t);
+    add_time(wall, t);
     tn_text_add(t, "%6s ", number);
     paint(t, colour, COLOUR_NONE);
     paint(t, colour, direction_colour);
@@ -147,6 +151,7 @@ static void trace_packet(struct tn_stack *stack, const struct tn_interface *ifc,
                          const struct tn_packet *packet, bool out)
 {
     tn_time now = stack->env.now(stack->env.context);
+    int64_t wall = wall_now(stack); /* the same for every reader */
     uint32_t serial = packet->serial;
     if (!out)
         stack->trace_times[serial % TN_TRACE_TIMES] = now;
@@ -156,8 +161,7 @@ static void trace_packet(struct tn_stack *stack, const struct tn_interface *ifc,
     for (struct tn_trace_sink *sink = stack->trace; sink; sink = sink->next) {
         char line[LINE_MAX];
         struct tn_text t = tn_text_init(line, sizeof(line));
-        add_head(stack, &t, sink->colour, serial, out ? "out" : "in", out ? COLOUR_OUT : COLOUR_IN,
-                 ifc->name);
+        add_head(wall, &t, sink->colour, serial, out ? "out" : "in", out ? COLOUR_OUT : COLOUR_IN, ifc->name);
         struct tn_cursor cursor = tn_packet_cursor(packet);
         describe_layers(stack, first_layer(ifc->link_type), packet, &cursor, &t, sink->colour);
         if (out)
@@ -187,19 +191,37 @@ void tn_trace_frame(struct tn_stack *stack, const struct tn_interface *ifc, cons
         trace_packet(stack, ifc, packet, out);
 }
 
+/* A line that is no frame. */
+static void trace_line(struct tn_stack *stack, uint32_t serial, const char *who, const char *text)
+{
+    int64_t wall = wall_now(stack);
+    for (struct tn_trace_sink *sink = stack->trace; sink; sink = sink->next) {
+        char line[LINE_MAX];
+        struct tn_text t = tn_text_init(line, sizeof(line));
+        add_head(wall, &t, sink->colour, serial, "---", COLOUR_EVENT, who);
+        tn_text_add(&t, "%s", text);
+        sink->fn(sink->context, line);
+    }
+}
+
 void tn_trace_event(struct tn_stack *stack, const char *who, const char *fmt, va_list ap)
 {
     if (tn_likely(!stack->trace))
         return;
     char text[512];
     vsnprintf(text, sizeof(text), fmt, ap);
-    for (struct tn_trace_sink *sink = stack->trace; sink; sink = sink->next) {
-        char line[LINE_MAX];
-        struct tn_text t = tn_text_init(line, sizeof(line));
-        add_head(stack, &t, sink->colour, stack->trace_cause, "---", COLOUR_EVENT, who);
-        tn_text_add(&t, "%s", text);
-        sink->fn(sink->context, line);
-    }
+    trace_line(stack, stack->trace_cause, who, text);
+}
+
+void tn_trace_drop(struct tn_self *self, const struct tn_packet *packet, unsigned reason)
+{
+    struct tn_stack *stack = self->stack;
+    if (tn_likely(!stack->trace))
+        return;
+    const struct tn_name *name = &self->plugin->drops[reason];
+    char text[256];
+    snprintf(text, sizeof(text), "dropped: %s (%s)", name->name, name->help);
+    trace_line(stack, packet->serial ? packet->serial : stack->trace_cause, tn_slot_of(self)->name, text);
 }
 
 /* ---- Who reads ---- */

@@ -29,6 +29,8 @@ void tn_trace_destroy(struct tn_stack *stack);
 /* A frame passes (`out`: is being sent). Cheap when nobody observes or traces. */
 void tn_trace_frame(struct tn_stack *stack, const struct tn_interface *ifc, const struct tn_packet *packet,
                     bool out);
+/* The plugin refuses the packet (its drop reason `reason`). Cheap when nobody traces. */
+void tn_trace_drop(struct tn_self *self, const struct tn_packet *packet, unsigned reason);
 /* A line about something else (a state change), in `who`'s name. */
 void tn_trace_event(struct tn_stack *stack, const char *who, const char *fmt, va_list ap);
 /* Describes the frame at `cursor` from link type `link_type` on. */

@@ -5,11 +5,13 @@
  * record for this socket (tn_socket_state()), zeroed when the socket is made.
  *
  * Life of a socket:
- *     made by core->socket_open (user), which calls transport->open, or by core->socket_child (a transport,
- * for a listener), which does not: the transport that asked for the child sets up its record itself used by
- * both sides closed by the user (TN_SOCK_CLOSED: no more events), which calls transport->close; the transport
- * may still work, as TCP does in FIN-WAIT or TIME-WAIT let go by the transport with core->socket_free() The
- * record goes when both have let go of it, in either order. A child that no user has accepted yet has none to
+ *     1. made: by core->socket_open (a user), which calls transport->open; or by core->socket_child (a
+ *        transport, for a listener), which does not: that transport sets up its record itself
+ *     2. used by both sides
+ *     3. closed by the user (TN_SOCK_CLOSED: no more events), which calls transport->close; the transport may
+ *        still work, as a stream's does until its last segments have arrived
+ *     4. let go by the transport with core->socket_free()
+ * The record goes when both have let go of it, in either order. A child that no user has accepted yet has none to
  * wait for: core->socket_free() ends it at once. If core->socket_fail() is called for such a child before it
  * is ready, the core closes it in the user's place when it next delivers events.
  *

@@ -4,8 +4,8 @@
  *     struct tn_error error;
  *     if (tn_stack_create(tn_env_real(), yaml_text, "stack.yaml", &stack, &error) < 0)
  *         die(error.text);
- *     tn_stack_run(stack);                 // or: poll tn_stack_fd(), tn_stack_deadline(), call
- * tn_stack_step() tn_stack_destroy(stack);
+ *     tn_stack_run(stack);         // or: poll tn_stack_fd() until tn_stack_deadline(), call tn_stack_step()
+ *     tn_stack_destroy(stack);
  *
  * One stack is used from one thread at a time. Many stacks may live in a process; they share nothing.
  * Functions return 0 (or a count) or a negative errno, unless they say otherwise. */
@@ -122,8 +122,7 @@ typedef void tn_frame_fn(void *context, tn_time now, const char *interface, bool
                          size_t len);
 void tn_stack_observe(struct tn_stack *stack, tn_frame_fn *fn, void *context);
 
-/* ---- Host links: frames handed over by the program
- * --------------------------------------------------------------- */
+/* ---- Host links: frames handed over by the program ---- */
 
 /* Hands a frame (Ethernet, or an IP packet where the interface says `mode: ip`) to interface `name`, whose
  * driver is `host`; it is worked on in the next step. The bytes are copied. -ENODEV, -EMSGSIZE, -ENOBUFS. */
@@ -135,8 +134,7 @@ ssize_t tn_host_receive(struct tn_stack *stack, const char *name, void *frame, s
  * other receives. Until one of the stacks is destroyed. */
 int tn_stack_join(struct tn_stack *a, const char *name_a, struct tn_stack *b, const char *name_b);
 
-/* ---- Sockets
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Sockets ---- */
 
 /* As in POSIX, with a stack before the descriptor and negative errno values instead of errno. All are
  * non-blocking in this version: -EAGAIN, -EINPROGRESS. The step that makes progress is the caller's. */

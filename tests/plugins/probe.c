@@ -133,7 +133,9 @@ static void probe_closed(struct tn_self *self, struct tn_socket *sock, int error
 }
 
 static const struct tn_service_ops probe_service = {
+#ifndef PROBE_NO_ACCEPTED
     .accepted = probe_accepted,
+#endif
     .readable = probe_readable,
     .writable = probe_writable,
     .closed = probe_closed,

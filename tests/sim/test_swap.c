@@ -1,6 +1,7 @@
 /* Plugins replaced while connections are open, datagrams wait and timers run. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,7 +137,7 @@ static int connect_to(struct fixture *f, uint16_t port)
     assert_true(fd >= 0);
     assert_int_equal(tn_connect(f->client, fd, (struct sockaddr *)&a, sizeof(a)), -EINPROGRESS);
     tn_sim_run(f->sim, 100 * TN_MSEC);
-    struct tn_pollfd p = {.fd = fd, .events = 4 /* POLLOUT */};
+    struct tn_pollfd p = {.fd = fd, .events = POLLOUT};
     assert_int_equal(tn_poll(f->client, &p, 1), 1);
     return fd;
 }
@@ -261,6 +262,21 @@ static void swap_leaks_nothing(void **state)
     assert_int_equal(tn_close(f->client, fd), 0);
 }
 
+/* A service need not have every operation: one without accepted() has its connections all the same. */
+static void service_without_accepted_keeps_its_connections(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(tn_stack_swap(f->server, "probe", TN_TEST_PLUGINS "/no_accepted/probe.so", &f->error),
+                     0);
+    int fd = connect_to(f, 70);
+    struct tn_pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
+    assert_int_equal(tn_send(f->client, fd, "x", 1, 0), 1);
+    tn_sim_run(f->sim, TN_SEC);
+    assert_int_equal(tn_poll(f->client, &p, 1), 1);
+    assert_int_equal(p.revents, POLLOUT);
+    assert_int_equal(tn_close(f->client, fd), 0);
+}
+
 /* A path whose file has been replaced gives the new code: the private copy sees to it (design rule 8). */
 static void replaced_file_gives_the_new_build(void **state)
 {
@@ -302,6 +318,7 @@ int main(void)
         TEST(swap_leaks_nothing),
         TEST(replaced_file_gives_the_new_build),
         TEST(old_code_is_gone),
+        TEST(service_without_accepted_keeps_its_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

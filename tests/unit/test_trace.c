@@ -125,8 +125,11 @@ static void what_no_plugin_takes_is_named_by_its_key(void **state)
     frame[13] = 0xb5;
     tn_stack_trace(f->stack, keep_line, f, false);
     hand_in(f, frame, sizeof(frame));
-    assert_int_equal(f->count, 1);
+    assert_int_equal(f->count, 2);
     assert_non_null(strstr(f->lines[0], " | ethertype 0x88b5 (no plugin takes it), 46 bytes"));
+    assert_string_equal(
+        f->lines[1],
+        "09:12:01.000000     #1 --- ether dropped: unknown-ethertype (No plugin takes this ethertype)");
 }
 
 static void cut_frames_are_described_as_far_as_they_go(void **state)
@@ -139,8 +142,9 @@ static void cut_frames_are_described_as_far_as_they_go(void **state)
         memcpy(frame, arp_request, len);
         hand_in(f, frame, len);
         free(frame);
-        assert_int_equal(f->count, 1);
+        assert_int_equal(f->count, 2);
         assert_non_null(strstr(f->lines[0], " in  h0    ether"));
+        assert_non_null(strstr(f->lines[1], " dropped: "));
     }
 }
 
