@@ -15,6 +15,10 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/tenon-config-version.cmake 
 install(FILES ${CMAKE_BINARY_DIR}/tenon-config.cmake ${CMAKE_BINARY_DIR}/tenon-config-version.cmake cmake/TenonPlugin.cmake
     DESTINATION ${package_dir} COMPONENT tenon)
 
+# Relative to the file itself, so that it holds whatever prefix is installed to: lib/pkgconfig is two up, and one more for each
+# further directory of a multiarch lib/x86_64-linux-gnu.
+file(RELATIVE_PATH tenon_pc_up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" tenon_pc_up "${tenon_pc_up}")
 configure_file(cmake/tenon.pc.in ${CMAKE_BINARY_DIR}/tenon.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/tenon.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT tenon)
 

@@ -5,13 +5,15 @@
 #include <stdlib.h>
 
 #include "plan.h"
+#include "plugin_path.h"
 #include "suggest.h"
 #include "tenon/stack.h"
 
 int tn_describe(const struct tn_env *env, const char *name, char **text, struct tn_error *error)
 {
+    char room[PATH_MAX];
     struct tn_manifest *manifest;
-    int r = tn_manifest_find(tn_plugin_path(env->plugin_path), name, &manifest, error);
+    int r = tn_manifest_find(tn_plugin_path_find(env->plugin_path, room), name, &manifest, error);
     if (r < 0)
         return r;
     *text = tn_manifest_describe(manifest);
@@ -36,14 +38,15 @@ static void add_line(FILE *out, const char *path, const char *name)
 
 char *tn_describe_all(const struct tn_env *env)
 {
-    char *text = NULL, **names = NULL;
+    char room[PATH_MAX], *text = NULL, **names = NULL;
+    const char *path = tn_plugin_path_find(env->plugin_path, room);
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     if (!out)
         return NULL;
-    size_t count = tn_manifest_list(tn_plugin_path(env->plugin_path), &names);
+    size_t count = tn_manifest_list(path, &names);
     for (size_t i = 0; i < count; i++) {
-        add_line(out, tn_plugin_path(env->plugin_path), names[i]);
+        add_line(out, path, names[i]);
         free(names[i]);
     }
     free(names);

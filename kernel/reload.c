@@ -13,6 +13,7 @@
 #include "dispatch.h"
 #include "lifecycle.h"
 #include "log.h"
+#include "plugin_path.h"
 
 enum step_kind {
     STEP_UNLISTEN,
@@ -486,9 +487,10 @@ static int do_steps(struct reload *r)
 int tn_stack_reload(struct tn_stack *stack, const char *yaml, const char *name, struct tn_error *error,
                     char *report, size_t report_size)
 {
-    char unused[1];
+    char unused[1], room[PATH_MAX];
     struct tn_plan *old = stack->plan, *new;
-    int err = tn_plan_parse(yaml, strlen(yaml), name, tn_plugin_path(stack->env.plugin_path), &new, error);
+    const char *plugin_path = tn_plugin_path_find(stack->env.plugin_path, room);
+    int err = tn_plan_parse(yaml, strlen(yaml), name, plugin_path, &new, error);
     if (err < 0)
         return err;
     struct reload r = {.stack = stack, .old = old, .new = new, .error = error};

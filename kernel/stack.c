@@ -10,6 +10,7 @@
 #include "lifecycle.h"
 #include "log.h"
 #include "neighbour.h"
+#include "plugin_path.h"
 #include "route.h"
 #include "sockets.h"
 #include "trace.h"
@@ -78,7 +79,9 @@ int tn_stack_create(const struct tn_env *env, const char *yaml, const char *name
                     struct tn_error *error)
 {
     struct tn_plan *plan;
-    int err = tn_plan_parse(yaml, strlen(yaml), name, tn_plugin_path(env->plugin_path), &plan, error);
+    char room[PATH_MAX];
+    const char *plugin_path = tn_plugin_path_find(env->plugin_path, room);
+    int err = tn_plan_parse(yaml, strlen(yaml), name, plugin_path, &plan, error);
     if (err < 0)
         return err;
     struct tn_stack *stack = calloc(1, sizeof(*stack));
@@ -148,7 +151,9 @@ int tn_stack_create_file(const struct tn_env *env, const char *path, struct tn_s
 int tn_stack_check(const struct tn_env *env, const char *yaml, const char *name, struct tn_error *error)
 {
     struct tn_plan *plan;
-    int err = tn_plan_parse(yaml, strlen(yaml), name, tn_plugin_path(env->plugin_path), &plan, error);
+    char room[PATH_MAX];
+    const char *plugin_path = tn_plugin_path_find(env->plugin_path, room);
+    int err = tn_plan_parse(yaml, strlen(yaml), name, plugin_path, &plan, error);
     if (err == 0)
         tn_plan_free(plan);
     return err;

@@ -12,19 +12,20 @@
 
 #include "lifecycle.h"
 #include "log.h"
+#include "plugin_path.h"
 
 /* The manifest beside `path` if there is one, else the one on the plugin path. */
 static int manifest_for(struct tn_stack *stack, const char *name, const char *path, struct tn_manifest **out,
                         struct tn_error *error)
 {
     const char *slash = path ? strrchr(path, '/') : NULL;
-    char beside[4096];
+    char beside[PATH_MAX], room[PATH_MAX];
     if (path) {
         snprintf(beside, sizeof(beside), "%.*s%s.ini", slash ? (int)(slash - path + 1) : 0, path, name);
         if (access(beside, R_OK) == 0)
             return tn_manifest_load(beside, out, error);
     }
-    return tn_manifest_find(tn_plugin_path(stack->env.plugin_path), name, out, error);
+    return tn_manifest_find(tn_plugin_path_find(stack->env.plugin_path, room), name, out, error);
 }
 
 /* The old counts under the new build's names; NULL without memory. */

@@ -1,61 +1,21 @@
-"""docs/plugins.md, taken at its word: installs Tenon to a prefix, cuts the blocks out of the document, and does what it says.
+"""docs/plugins.md: its plugin is built, run and swapped as it says there. With a TAP device the document's Python greets the stack
+over it, too."""
 
-A fenced block whose info string is `LANGUAGE FILE` belongs to FILE, one after the other; `sh run` blocks are run in order, in one
-shell, with PATH and the like as for an installed Tenon. With a TAP device the document's Python greets the stack over it, too.
-"""
-
-import os
 import pathlib
-import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-BUILD = pathlib.Path(os.environ.get("TENON_BUILD_DIR", ROOT / "build" / "release"))
+import document
+from document import ROOT
+
 sys.path.insert(0, str(ROOT / "tests" / "wire"))
 
 import isolate  # noqa: E402
 
-BLOCK = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-
-def blocks(document):
-    """(language, file or "run", text) of every labelled block."""
-    return [match.groups() for match in BLOCK.finditer(document.read_text())]
-
-
-class PluginsDocument(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="tenon-docs-"))
-        cls.addClassCleanup(shutil.rmtree, cls.directory)
-        cls.prefix = cls.directory / "prefix"
-        subprocess.run(["cmake", "--install", BUILD, "--prefix", cls.prefix], check=True, stdout=subprocess.DEVNULL)
-        cls.environment = {key: value for key, value in os.environ.items() if not key.startswith("TENON_")} | {
-            "CMAKE_PREFIX_PATH": str(cls.prefix),
-            "PKG_CONFIG_PATH": f"{cls.prefix}/lib/pkgconfig",
-            "PATH": f"{cls.prefix}/bin:{os.environ['PATH']}",
-            "LD_LIBRARY_PATH": f"{cls.prefix}/lib",
-        }
-        # The prefix that the package file names is the one it was configured for.
-        package = cls.prefix / "lib" / "pkgconfig" / "tenon.pc"
-        package.write_text(re.sub(r"^prefix=.*$", f"prefix={cls.prefix}", package.read_text(), flags=re.MULTILINE))
-
-        cls.work = cls.directory / "greet"
-        cls.work.mkdir()
-        cls.script = "set -eux\n"
-        for language, name, text in blocks(ROOT / "docs" / "plugins.md"):
-            if name == "run":
-                cls.script += text
-            else:
-                with (cls.work / name).open("a") as file:
-                    file.write(text)
-        cls.done = subprocess.run(["bash", "-c", cls.script], cwd=cls.work, env=cls.environment, capture_output=True, text=True,
-                                  timeout=300)
+class PluginsDocument(document.DocumentTest):
+    document = "plugins.md"
 
     def test_document_has_its_blocks(self):
         files = {path.name for path in self.work.iterdir()}
@@ -69,6 +29,12 @@ class PluginsDocument(unittest.TestCase):
 
     def test_compiler_has_nothing_to_say(self):
         self.assertNotIn("warning", self.done.stdout)
+
+    def test_package_file_names_the_prefix_that_was_installed_to(self):
+        plugins = pathlib.Path(self.ask_pkg_config("--variable=plugindir"))
+        self.assertEqual(plugins.resolve(), next(self.prefix.rglob("echo.so")).parent.resolve())
+        include = pathlib.Path(self.ask_pkg_config("--cflags").removeprefix("-I"))
+        self.assertEqual(include.resolve(), (self.prefix / "include").resolve())
 
     def test_description_has_the_manifests_words(self):
         for word in ("Answers greetings", "What the stack calls itself", "0x88b5"):
@@ -88,8 +54,7 @@ class PluginsDocument(unittest.TestCase):
 
     def test_greeting_over_a_tap_device(self):
         def body():
-            path = subprocess.run(["pkg-config", "--variable=plugindir", "tenon"], env=self.environment, check=True,
-                                  capture_output=True, text=True).stdout.strip()
+            path = self.ask_pkg_config("--variable=plugindir")
             environment = self.environment | {"TENON_PLUGIN_PATH": f"{self.work}/build:{path}"}
             stack = subprocess.Popen(["tenon", "run", "stack.yaml", "--control", self.directory / "control"], cwd=self.work,
                                      env=environment, stdout=subprocess.PIPE, text=True)
