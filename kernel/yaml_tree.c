@@ -63,6 +63,59 @@ static struct tn_position position_of_offset(const struct reader *r, size_t offs
     return at;
 }
 
+/* Whether a line begins at `at`: after any of the line breaks that libyaml knows. */
+static bool begins_line(const char *text, size_t at)
+{
+    static const char *const breaks[] = {"\n",           "\r",           "\xc2\x85",
+                                         "\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbf"};
+    for (size_t i = 0; i < TN_ARRAY_SIZE(breaks); i++) {
+        size_t len = strlen(breaks[i]);
+        if (at >= len && memcmp(text + at - len, breaks[i], len) == 0)
+            return true;
+    }
+    return at == 0;
+}
+
+/* Whether a tab stands at the mark, and only blanks before it on its line. */
+static bool is_indenting_tab(const struct reader *r, yaml_mark_t mark)
+{
+    size_t at = 0;
+    for (size_t index = 0; at < r->len; at++) /* the mark counts characters */
+        if (((unsigned char)r->text[at] & 0xc0) != 0x80 && index++ == mark.index)
+            break;
+    if (at == r->len || r->text[at] != '\t')
+        return false;
+    while (at > 0 && (r->text[at - 1] == ' ' || r->text[at - 1] == '\t'))
+        at--;
+    return begins_line(r->text, at);
+}
+
+/* Whether the mistake is where the context began: what was not closed there, or had no colon, is noticed only
+ * some lines later. */
+static bool is_mistake_at_context(const yaml_parser_t *p)
+{
+    static const char *const contexts[] = {"while scanning a simple key", "while scanning a quoted scalar",
+                                           "while parsing a flow sequence", "while parsing a flow mapping"};
+    for (size_t i = 0; i < TN_ARRAY_SIZE(contexts); i++)
+        if (strcmp(p->context, contexts[i]) == 0)
+            return p->context_mark.line < p->problem_mark.line;
+    return false;
+}
+
+static int fail_in_context(struct reader *r, const char *problem)
+{
+    const yaml_parser_t *p = &r->parser;
+    struct tn_position at = position(p->problem_mark), began = position(p->context_mark);
+    if (is_mistake_at_context(p))
+        return fail(r, began, "syntax error: %s (%s that begins here; noticed at line %u, column %u)",
+                    problem, p->context, at.line, at.column);
+    bool indented = strcmp(problem, "did not find expected key") == 0 ||
+                    strcmp(problem, "did not find expected '-' indicator") == 0;
+    return fail(r, at, "syntax error: %s (%s that began at line %u, column %u)%s", problem, p->context,
+                began.line, began.column,
+                indented ? "; perhaps this line is indented differently from those above it" : "");
+}
+
 static int fail_syntax(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
@@ -74,10 +127,9 @@ static int fail_syntax(struct reader *r)
                     p->problem ? p->problem : "unreadable");
     struct tn_position at = position(p->problem_mark);
     const char *problem = p->problem ? p->problem : "unreadable";
-    if (!p->context)
-        return fail(r, at, "syntax error: %s", problem);
-    return fail(r, at, "syntax error: %s (%s that began at line %u, column %u)", problem, p->context,
-                (unsigned)p->context_mark.line + 1, (unsigned)p->context_mark.column + 1);
+    if (is_indenting_tab(r, p->problem_mark))
+        return fail(r, at, "found a tab, expected blanks: YAML does not allow tabs for indentation");
+    return p->context ? fail_in_context(r, problem) : fail(r, at, "syntax error: %s", problem);
 }
 
 static int next_event(struct reader *r, yaml_event_t *event)
@@ -340,19 +392,6 @@ static int expect_end(struct reader *r)
         if (type == YAML_DOCUMENT_START_EVENT)
             return fail(r, at, "found a second document, expected one");
     }
-}
-
-/* Whether a line begins at `at`: after any of the line breaks that libyaml knows. */
-static bool begins_line(const char *text, size_t at)
-{
-    static const char *const breaks[] = {"\n",           "\r",           "\xc2\x85",
-                                         "\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbf"};
-    for (size_t i = 0; i < TN_ARRAY_SIZE(breaks); i++) {
-        size_t len = strlen(breaks[i]);
-        if (at >= len && memcmp(text + at - len, breaks[i], len) == 0)
-            return true;
-    }
-    return at == 0;
 }
 
 /* Directives (%TAG) have no use here, and libyaml takes time in the square of their number. */

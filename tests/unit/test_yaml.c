@@ -123,14 +123,50 @@ static void kinds_have_names(void **state)
 
 static void syntax_error_has_its_place_and_context(void **state)
 {
-    refuse("a: [1, 2\nb: 3\n", "f.yaml:2:2: syntax error: did not find expected ',' or ']' "
-                               "(while parsing a flow sequence that began at line 1, column 4)");
+    refuse("a: [1 {2}]\n", "f.yaml:1:7: syntax error: did not find expected ',' or ']' "
+                           "(while parsing a flow sequence that began at line 1, column 4)");
+}
+
+static void what_is_not_closed_is_shown_where_it_began(void **state)
+{
+    refuse("a: [1, 2\nb: 3\n",
+           "f.yaml:1:4: syntax error: did not find expected ',' or ']' "
+           "(while parsing a flow sequence that begins here; noticed at line 2, column 2)");
+    refuse("x: 1\na: { b: 2\nc: 3\n",
+           "f.yaml:2:4: syntax error: did not find expected ',' or '}' "
+           "(while parsing a flow mapping that begins here; noticed at line 3, column 2)");
+    refuse("x: 1\na: \"b\nc: 3\n",
+           "f.yaml:2:4: syntax error: found unexpected end of stream "
+           "(while scanning a quoted scalar that begins here; noticed at line 4, column 1)");
+}
+
+static void key_without_colon_is_shown_where_it_is(void **state)
+{
+    refuse("a: 1\nbb\nc: 3\n", "f.yaml:2:1: syntax error: could not find expected ':' "
+                               "(while scanning a simple key that begins here; noticed at line 3, column 1)");
+}
+
+static void line_that_is_indented_otherwise_is_said_to_be(void **state)
+{
+    refuse("a:\n    b: 1\n  c: 2\n",
+           "f.yaml:3:3: syntax error: did not find expected key (while parsing a block mapping that began at "
+           "line 1, column 1); perhaps this line is indented differently from those above it");
+    refuse("a:\n  - 1\n  b: 2\n",
+           "f.yaml:3:3: syntax error: did not find expected '-' indicator (while parsing a block collection "
+           "that began at line 2, column 3); perhaps this line is indented differently from those above it");
 }
 
 static void tab_as_indentation_is_refused(void **state)
 {
-    refuse("a:\n\tb: 1\n", "f.yaml:2:1: syntax error: found character that cannot start any token "
-                           "(while scanning for the next token that began at line 2, column 1)");
+    static const char expected[] = "found a tab, expected blanks: YAML does not allow tabs for indentation";
+    char text[160];
+    snprintf(text, sizeof(text), "f.yaml:2:1: %s", expected);
+    refuse("a:\n\tb: 1\n", text);
+    refuse("ä:\r\n\tb: 1\r\n", text);
+    snprintf(text, sizeof(text), "f.yaml:3:1: %s", expected);
+    refuse("a:\n  b: 1\n\tc: 2\n", text);
+    snprintf(text, sizeof(text), "f.yaml:2:3: %s", expected);
+    refuse("a:\n  \tb: 1\n", text);
 }
 
 static void duplicate_key_names_the_first(void **state)
@@ -299,6 +335,9 @@ int main(void)
         cmocka_unit_test(byte_order_mark_is_passed_over),
         cmocka_unit_test(kinds_have_names),
         cmocka_unit_test(syntax_error_has_its_place_and_context),
+        cmocka_unit_test(what_is_not_closed_is_shown_where_it_began),
+        cmocka_unit_test(key_without_colon_is_shown_where_it_is),
+        cmocka_unit_test(line_that_is_indented_otherwise_is_said_to_be),
         cmocka_unit_test(tab_as_indentation_is_refused),
         cmocka_unit_test(duplicate_key_names_the_first),
         cmocka_unit_test(duplicate_key_is_found_when_nested),
