@@ -14,6 +14,9 @@
 
 /* libtenon is built with hidden visibility: what this header declares is what it exports. */
 #pragma GCC visibility push(default)
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct tn_sim;
 
@@ -44,6 +47,9 @@ bool tn_sim_advance(struct tn_sim *sim, tn_time until);
 /* A hash over every frame (time, interface, bytes) that any stack has sent so far. */
 uint64_t tn_sim_trace_hash(const struct tn_sim *sim);
 
+#ifdef __cplusplus
+}
+#endif
 #pragma GCC visibility pop
 
 #endif

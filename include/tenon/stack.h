@@ -8,7 +8,8 @@
  *     tn_stack_destroy(stack);
  *
  * One stack is used from one thread at a time. Many stacks may live in a process; they share nothing.
- * Functions return 0 (or a count) or a negative errno, unless they say otherwise. */
+ * Functions return 0 (or a count) or a negative errno, unless they say otherwise. This header and sim.h are
+ * for C and C++; what plugins include is for C only. */
 #ifndef TENON_STACK_H
 #define TENON_STACK_H
 
@@ -19,6 +20,9 @@
 
 /* libtenon is built with hidden visibility: what this header declares is what it exports. */
 #pragma GCC visibility push(default)
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct tn_stack;
 
@@ -34,8 +38,9 @@ struct tn_env {
     int64_t (*wall)(void *context);                         /* nanoseconds since 1970 */
     void (*random)(void *context, void *bytes, size_t len); /* seeds keys and the generator, at creation */
     void (*log)(void *context, enum tn_level level, const char *who, const char *text);
-    const char
-        *plugin_path;  /* where plugins lie, "dir:dir"; NULL: $TENON_PLUGIN_PATH, then the built-in one */
+    /* Where plugins lie, "dir:dir". NULL: $TENON_PLUGIN_PATH, then tenon/plugins beside the library, then the
+     * built-in place. Kept by reference. */
+    const char *plugin_path;
     uint8_t log_level; /* of plugins that stack.yaml names no level for: enum tn_level + 1; 0: as it says */
 };
 
@@ -169,6 +174,9 @@ int tn_poll(struct tn_stack *stack, struct tn_pollfd *fds, size_t count);
 typedef void tn_ready_fn(void *context, int fd, short events);
 int tn_on_ready(struct tn_stack *stack, int fd, tn_ready_fn *fn, void *context);
 
+#ifdef __cplusplus
+}
+#endif
 #pragma GCC visibility pop
 
 #endif

@@ -28,26 +28,26 @@ typedef struct {
 
 static inline uint16_t tn_load16(const void *p)
 {
-    const uint8_t *b = p;
+    const uint8_t *b = (const uint8_t *)p;
     return (uint16_t)(b[0] << 8 | b[1]);
 }
 
 static inline uint32_t tn_load32(const void *p)
 {
-    const uint8_t *b = p;
+    const uint8_t *b = (const uint8_t *)p;
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
 static inline void tn_store16(void *p, uint16_t v)
 {
-    uint8_t *b = p;
+    uint8_t *b = (uint8_t *)p;
     b[0] = (uint8_t)(v >> 8);
     b[1] = (uint8_t)v;
 }
 
 static inline void tn_store32(void *p, uint32_t v)
 {
-    uint8_t *b = p;
+    uint8_t *b = (uint8_t *)p;
     b[0] = (uint8_t)(v >> 24);
     b[1] = (uint8_t)(v >> 16);
     b[2] = (uint8_t)(v >> 8);
