@@ -112,16 +112,39 @@ static int check_all_needs(struct tn_plan_reader *r)
     return err;
 }
 
-/* An address or route needs its family's network protocol. */
-static int check_family(struct tn_plan_reader *r, uint8_t family, const struct tn_addr *addr,
-                        uint8_t prefix_len, struct tn_position at)
+/* What an address or route of a family needs in a table, by which it is named with `where` behind it. */
+static int check_family(struct tn_plan_reader *r, enum tn_table table, uint8_t family,
+                        const struct tn_addr *addr, uint8_t prefix_len, const char *where,
+                        struct tn_position at)
 {
-    const struct tn_need need = {.table = TN_TABLE_FAMILY, .key = family};
-    char who[TN_ADDR_TEXT + 4];
+    const struct tn_need need = {.table = (uint8_t)table, .key = family};
+    char who[TN_ADDR_TEXT + 32];
     struct tn_text out = tn_text_init(who, sizeof(who));
     tn_plan_address_text(&out, family, addr);
-    tn_text_add(&out, "/%u", prefix_len);
+    tn_text_add(&out, "/%u%s", prefix_len, where);
     return check_need(r, &need, who, at);
+}
+
+/* Whether the interface's link has addresses of its own, which must be found out to reach a neighbour. */
+static bool is_ethernet(const struct tn_plan_reader *r, const struct tn_plan_interface *ifc)
+{
+    static const struct tn_claim ethernet = {.table = TN_TABLE_LINKTYPE, .key = TN_LINK_ETHERNET};
+    const struct tn_manifest *m = r->plan->plugins[ifc->plugin].manifest;
+    for (size_t i = 0; i < m->need_count; i++)
+        if (tn_need_met(&m->needs[i], &ethernet) && tn_need_applies(m, &m->needs[i], ifc->values))
+            return true;
+    return false;
+}
+
+/* An address needs its family's network protocol, and on Ethernet who finds its neighbours. */
+static int check_address(struct tn_plan_reader *r, const struct tn_plan_interface *ifc,
+                         const struct tn_plan_address *a)
+{
+    int err = check_family(r, TN_TABLE_FAMILY, a->family, &a->addr, a->prefix_len, "", a->at);
+    if (!err && is_ethernet(r, ifc))
+        err = check_family(r, TN_TABLE_RESOLVER, a->family, &a->addr, a->prefix_len, " on an Ethernet link",
+                           a->at);
+    return err;
 }
 
 static int check_families(struct tn_plan_reader *r)
@@ -129,13 +152,12 @@ static int check_families(struct tn_plan_reader *r)
     int err = 0;
     for (size_t i = 0; i < r->plan->interface_count && !err; i++) {
         const struct tn_plan_interface *ifc = &r->plan->interfaces[i];
-        for (size_t k = 0; k < ifc->address_count && !err; k++) {
-            const struct tn_plan_address *a = &ifc->addresses[k];
-            err = check_family(r, a->family, &a->addr, a->prefix_len, a->at);
-        }
+        for (size_t k = 0; k < ifc->address_count && !err; k++)
+            err = check_address(r, ifc, &ifc->addresses[k]);
         for (size_t k = 0; k < ifc->route_count && !err; k++) {
             const struct tn_plan_route *route = &ifc->routes[k];
-            err = check_family(r, route->family, &route->to, route->prefix_len, route->at);
+            err =
+                check_family(r, TN_TABLE_FAMILY, route->family, &route->to, route->prefix_len, "", route->at);
         }
     }
     return err;

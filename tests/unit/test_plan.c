@@ -90,8 +90,8 @@ static void empty_file_is_an_empty_stack(void **state)
 static void syntax_error_has_its_place(void **state)
 {
     refuse("stack: {name: x\n",
-           "s.yaml:2:1: syntax error: did not find expected ',' or '}' (while parsing a flow "
-           "mapping that began at line 1, column 8)");
+           "s.yaml:1:8: syntax error: did not find expected ',' or '}' (while parsing a flow "
+           "mapping that begins here; noticed at line 2, column 1)");
 }
 
 static void unknown_section_is_refused_with_the_nearest(void **state)

@@ -1,7 +1,7 @@
 /* Plans: interfaces, addresses and routes. */
 #include "plan_fixture.h"
 
-#define PROTOCOLS "protocols: { ether: {}, ipv4: {} }\n"
+#define PROTOCOLS "protocols: { ether: {}, arp: {}, ipv4: {} }\n"
 
 /* An interface `a` of driver tap with these keys; they begin at 1:31. */
 static void refuse_keys(const char *keys, const char *expected)
@@ -315,7 +315,7 @@ static void gateway_must_be_a_host_of_every_subnet_that_holds_it(void **state)
 
 static void link_local_gateway_is_on_every_link(void **state)
 {
-    add_plugin("six", "network", "provides = family:10\n");
+    add_plugin("six", "network", "provides = family:10 resolver:10\n");
     tn_plan_free(plan_of("interfaces: { a: { driver: tap, addresses: ['fd00::7/64'], routes: [{ to: default, "
                          "via: 'fe80::1' }] } }\nprotocols: { ether: {}, six: {} }\n"));
     refuse("interfaces: { a: { driver: tap, addresses: ['fd00::7/64'], routes: [{ to: default, "

@@ -1,8 +1,8 @@
 /* Plans: what services listen on, claims, needs and the starting order. */
 #include "plan_fixture.h"
 
-#define TRANSPORTS                                           \
-    "protocols: { ether: {}, ipv4: {}, udp: {}, tcp: {} }\n" \
+#define TRANSPORTS                                                    \
+    "protocols: { ether: {}, arp: {}, ipv4: {}, udp: {}, tcp: {} }\n" \
     "interfaces: { a: { driver: tap, addresses: [10.0.7.7/24, 10.0.7.8/24] } }\n"
 
 /* The names in starting order. */
@@ -231,6 +231,16 @@ static void address_needs_its_family(void **state)
            "s.yaml:2:36: 10.0.0.0/8 needs family:2, a network protocol; add 'ipv4: {}' under protocols:");
 }
 
+static void address_on_ethernet_needs_who_finds_its_neighbours(void **state)
+{
+    refuse(
+        "interfaces:\n  a: { driver: tap, addresses: [10.0.7.7/24] }\nprotocols: { ether: {}, ipv4: {} }\n",
+        "s.yaml:2:33: 10.0.7.7/24 on an Ethernet link needs resolver:2, a finder of neighbours' link "
+        "addresses; add 'arp: {}' under protocols:");
+    tn_plan_free(plan_of("interfaces:\n  a: { driver: host, mode: ip, addresses: [10.0.7.7/24] }\n"
+                         "protocols: { rawip: {}, ipv4: {} }\n"));
+}
+
 static void plugin_can_meet_its_own_need(void **state)
 {
     add_plugin("own", "network", "provides = family:9\nneeds = family:*\n");
@@ -297,6 +307,7 @@ int main(void)
         cmocka_unit_test(interface_needs_the_framing_of_its_link),
         cmocka_unit_test(need_of_an_interface_depends_on_its_options),
         cmocka_unit_test(address_needs_its_family),
+        cmocka_unit_test(address_on_ethernet_needs_who_finds_its_neighbours),
         cmocka_unit_test(plugin_can_meet_its_own_need),
         cmocka_unit_test(needs_in_a_circle_are_refused),
         cmocka_unit_test(drivers_come_first_and_services_last),
