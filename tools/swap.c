@@ -82,7 +82,7 @@ const struct verb verb_swap = {
             "stay; if anything about the new build is wrong, the old one goes on and the reason is said.\n\n"
             "Examples:\n"
             "  tenon swap echo\n"
-            "  tenon swap tcp ./build/plugins-out/tcp.so\n\n"
+            "  tenon swap tcp build/release/plugins-out/tcp.so\n\n"
             "Exit codes: 0 swapped, 1 refused (the old code runs on), 2 wrong usage, 3 no stack answers.\n",
     .run = swap,
 };
