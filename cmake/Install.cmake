@@ -22,5 +22,8 @@ string(REGEX REPLACE "/$" "" tenon_pc_up "${tenon_pc_up}")
 configure_file(cmake/tenon.pc.in ${CMAKE_BINARY_DIR}/tenon.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/tenon.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT tenon)
 
+file(GLOB documents CONFIGURE_DEPENDS docs/*.md)
+install(FILES ${documents} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tenon)
+
 file(GLOB stacks CONFIGURE_DEPENDS etc/*.yaml)
 install(FILES ${stacks} DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/tenon COMPONENT tenon)

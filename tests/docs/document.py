@@ -2,7 +2,7 @@
 document, and what it says is done, with no more in the environment than the document tells its readers to put there.
 
 A fenced block whose info string is `LANGUAGE FILE` belongs to FILE, one after the other; `sh run` blocks are run in order, in one
-shell. `sh install` blocks (which would build Tenon) are not run."""
+shell. Of the `sh install` block only the environment is taken."""
 
 import os
 import pathlib
@@ -24,6 +24,16 @@ def blocks(document):
     return [match.groups() for match in BLOCK.finditer(document.read_text())]
 
 
+def installed_environment(home):
+    """The environment that docs/plugins.md has its readers set, who install to ~/tenon."""
+    (install,) = [text for _, name, text in blocks(ROOT / "docs" / "plugins.md") if name == "install"]
+    exports = [line for line in install.splitlines() if line.startswith("export ")]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("TENON_", "CMAKE_", "PKG_", "LD_"))}
+    done = subprocess.run(["bash", "-euc", "\n".join([*exports, "env -0"])], env=kept | {"HOME": str(home)}, check=True,
+                          capture_output=True, text=True)
+    return dict(entry.split("=", 1) for entry in done.stdout.split("\0") if entry)
+
+
 class DocumentTest(unittest.TestCase):
     document = None  # its name in docs/
 
@@ -31,16 +41,9 @@ class DocumentTest(unittest.TestCase):
     def setUpClass(cls):
         cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="tenon-docs-"))
         cls.addClassCleanup(shutil.rmtree, cls.directory)
-        cls.prefix = cls.directory / "prefix"
+        cls.prefix = cls.directory / "tenon"
         subprocess.run(["cmake", "--install", BUILD, "--prefix", cls.prefix], check=True, stdout=subprocess.DEVNULL)
-        library = next(cls.prefix.rglob("libtenon.so")).parent
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("TENON_")}
-        cls.environment = kept | {
-            "PATH": f"{cls.prefix}/bin:{os.environ['PATH']}",
-            "CMAKE_PREFIX_PATH": str(cls.prefix),
-            "PKG_CONFIG_PATH": str(library / "pkgconfig"),
-            "LD_LIBRARY_PATH": str(library),
-        }
+        cls.environment = installed_environment(cls.directory)
         cls.work = cls.directory / "work"
         cls.work.mkdir()
         cls.script = "set -eux\n"
