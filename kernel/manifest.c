@@ -171,6 +171,7 @@ static int set_plugin_key(struct tn_manifest_reader *r, const char *name, const 
         {"name", &r->plugin_name},  {"kind", &r->kind},       {"abi", &r->abi},
         {"version", &r->version},   {"summary", &r->summary}, {"schema", &r->schema},
         {"provides", &r->provides}, {"needs", &r->needs},     {"listens", &r->listens},
+        {"ports", &r->ports},
     };
     return set_key(r, keys, TN_ARRAY_SIZE(keys), name, value);
 }
@@ -223,7 +224,7 @@ static int read_lines(struct tn_manifest_reader *r)
 static void free_drafts(struct tn_manifest_reader *r)
 {
     struct tn_draft_text *plugin[] = {&r->plugin_name, &r->kind,     &r->abi,   &r->version, &r->summary,
-                                      &r->schema,      &r->provides, &r->needs, &r->listens};
+                                      &r->schema,      &r->provides, &r->needs, &r->listens, &r->ports};
     for (size_t i = 0; i < TN_ARRAY_SIZE(plugin); i++)
         free(plugin[i]->text);
     for (size_t i = 0; i < r->manifest->option_count; i++) {

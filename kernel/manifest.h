@@ -38,7 +38,7 @@ struct tn_manifest_reader {
     enum tn_manifest_section section;
     bool plugin_seen;
     struct tn_draft_text plugin_name, kind, abi, version, summary, schema;
-    struct tn_draft_text provides, needs, listens;
+    struct tn_draft_text provides, needs, listens, ports;
     struct tn_option_draft drafts[TN_MANIFEST_OPTIONS_MAX]; /* one an option of the manifest */
     struct tn_manifest *manifest;
     int err;

@@ -149,6 +149,23 @@ static int add_need(void *into, const char *token, struct tn_text *why)
     return err;
 }
 
+/* Keys that only plugins of one kind have. */
+static int check_kinds_keys(struct tn_manifest_reader *r)
+{
+    bool ports = false;
+    if (r->listens.text && strcmp(r->kind.text, "service") != 0)
+        return tn_manifest_fail(r, r->listens.line, "found 'listens' in a %s, expected it in a service only",
+                                r->kind.text);
+    if (r->ports.text && strcmp(r->kind.text, "transport") != 0)
+        return tn_manifest_fail(r, r->ports.line, "found 'ports' in a %s, expected it in a transport only",
+                                r->kind.text);
+    int err = check_yes_no(r, "listens", &r->listens, &r->manifest->listens);
+    if (!err)
+        err = check_yes_no(r, "ports", &r->ports, &ports);
+    r->manifest->no_ports = r->ports.text && !ports;
+    return err;
+}
+
 static int check_keys(struct tn_manifest_reader *r)
 {
     struct tn_manifest *m = r->manifest;
@@ -159,10 +176,7 @@ static int check_keys(struct tn_manifest_reader *r)
     int err = each_token(r, "provides", &r->provides, " \t", add_claim, m);
     if (!err)
         err = each_token(r, "needs", &r->needs, " \t", add_need, m);
-    if (!err && r->listens.text && strcmp(r->kind.text, "service") != 0)
-        err = tn_manifest_fail(r, r->listens.line, "found 'listens' in a %s, expected it in a service only",
-                               r->kind.text);
-    return err ? err : check_yes_no(r, "listens", &r->listens, &m->listens);
+    return err ? err : check_kinds_keys(r);
 }
 
 /* ---- [option NAME] ---- */

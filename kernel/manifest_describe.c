@@ -110,6 +110,8 @@ char *tn_manifest_describe(const struct tn_manifest *m)
     describe_keys(m, out);
     if (m->listens)
         fputs("listens   yes (give it 'listen: [TRANSPORT/PORT]')\n", out);
+    if (m->no_ports)
+        fputs("ports     no (no service can listen on it)\n", out);
     if (m->path)
         fprintf(out, "manifest  %s\n", m->path);
     if (m->option_count)

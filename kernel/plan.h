@@ -43,7 +43,8 @@ struct tn_manifest {
     size_t need_count;
     struct tn_manifest_option *options;
     size_t option_count;
-    bool listens; /* a service that has sockets of its own and must be given `listen` */
+    bool listens;  /* a service that has sockets of its own and must be given `listen` */
+    bool no_ports; /* a transport on which nothing can listen: `ports = no` */
 };
 
 /* Reads one manifest, whose [plugin] name must be that of the file. Any ABI version is fine here. 0 or a

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "plan_read.h"
+#include "stack.h"
 #include "suggest.h"
 
 /* ---- One listen ---- */
@@ -15,22 +16,50 @@ static int fail_listen(struct tn_plan_reader *r, const struct tn_yaml_node *item
                                                      : tn_yaml_kind_name(item));
 }
 
+static bool has_ports(const struct tn_manifest *manifest)
+{
+    return strcmp(manifest->kind, "transport") == 0 && !manifest->no_ports;
+}
+
+/* "; add 'udp: {}' under protocols:" when there is such a transport on the plugin path. */
+static void advise(struct tn_plan_reader *r, const char *name, struct tn_text *out)
+{
+    struct tn_manifest *manifest;
+    struct tn_error ignored;
+    if (tn_plan_plugin_find(r->plan, name) || tn_manifest_find(r->plugin_path, name, &manifest, &ignored))
+        return;
+    if (has_ports(manifest))
+        tn_text_add(out, "; add '%s: {}' under protocols:", name);
+    tn_manifest_free(manifest);
+}
+
+/* `expected`: the transports under protocols on which one can listen, and what is to be done otherwise. */
+static void expect_transport(struct tn_plan_reader *r, const char *name, struct tn_text *expected)
+{
+    const char *words[TN_SLOTS_MAX];
+    struct tn_suggestion suggestion = tn_suggest(name);
+    size_t count = 0;
+    for (size_t i = 0; i < r->plan->plugin_count; i++)
+        if (has_ports(r->plan->plugins[i].manifest))
+            words[count++] = r->plan->plugins[i].name;
+    for (size_t i = 0; i < count; i++) {
+        tn_text_add(expected, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", words[i]);
+        tn_suggest_offer(&suggestion, words[i]);
+    }
+    if (!count)
+        tn_text_add(expected, "a transport, and there is none under protocols");
+    tn_suggest_text(&suggestion, expected);
+    advise(r, name, expected);
+}
+
 static int fail_transport(struct tn_plan_reader *r, const char *name, struct tn_position at)
 {
-    char expected[256], quoted[TN_QUOTE_MAX];
+    char expected[512], quoted[TN_QUOTE_MAX];
     struct tn_text out = tn_text_init(expected, sizeof(expected));
-    struct tn_suggestion suggestion = tn_suggest(name);
-    size_t listed = 0;
-    for (size_t i = 0; i < r->plan->plugin_count; i++) {
-        const struct tn_plan_plugin *plugin = &r->plan->plugins[i];
-        if (strcmp(plugin->manifest->kind, "transport") != 0)
-            continue;
-        tn_text_add(&out, "%s%s", listed++ ? " or " : "", plugin->name);
-        tn_suggest_offer(&suggestion, plugin->name);
-    }
-    if (!listed)
-        tn_text_add(&out, "a transport, and there is none under protocols");
-    tn_suggest_text(&suggestion, &out);
+    const struct tn_plan_plugin *plugin = tn_plan_plugin_find(r->plan, name);
+    expect_transport(r, name, &out);
+    if (plugin && plugin->manifest->no_ports)
+        return tn_plan_fail(r, at, "listen: found '%s', which has no ports, expected %s", name, expected);
     return tn_plan_fail(r, at, "listen: found %s, which is no transport under protocols, expected %s",
                         tn_quote(quoted, name), expected);
 }
@@ -38,7 +67,7 @@ static int fail_transport(struct tn_plan_reader *r, const char *name, struct tn_
 static int find_transport(struct tn_plan_reader *r, const char *name, struct tn_plan_listen *listen)
 {
     const struct tn_plan_plugin *plugin = tn_plan_plugin_find(r->plan, name);
-    if (!plugin || strcmp(plugin->manifest->kind, "transport") != 0)
+    if (!plugin || !has_ports(plugin->manifest))
         return fail_transport(r, name, listen->at);
     snprintf(listen->transport, sizeof(listen->transport), "%s", plugin->name);
     for (size_t i = 0; i < plugin->manifest->claim_count; i++) {
@@ -133,11 +162,12 @@ static int read_listen(struct tn_plan_reader *r, const struct tn_yaml_node *item
 static int read_listens(struct tn_plan_reader *r, struct tn_plan_plugin *plugin,
                         const struct tn_yaml_node *node)
 {
-    static const char expected[] = "a list of TRANSPORT/PORT or TRANSPORT/ADDRESS:PORT";
-    if (node->kind != TN_YAML_SEQUENCE || node->count == 0)
-        return tn_plan_fail(r, node->at, "listen: found %s, expected %s",
-                            node->kind == TN_YAML_SEQUENCE ? "an empty list" : tn_yaml_kind_name(node),
-                            expected);
+    static const char expected[] =
+        "a list of TRANSPORT/PORT or TRANSPORT/ADDRESS:PORT, such as [tcp/7, 'udp/10.0.7.7:7']";
+    if (node->kind != TN_YAML_SEQUENCE)
+        return tn_plan_fail_kind(r, node, expected);
+    if (node->count == 0)
+        return tn_plan_fail(r, node->at, "listen: found an empty list, expected %s", expected);
     plugin->listens = calloc(node->count, sizeof(plugin->listens[0]));
     if (!plugin->listens)
         return tn_plan_fail_memory(r);

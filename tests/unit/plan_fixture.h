@@ -90,6 +90,7 @@ static inline int make_plugins(void **state)
     add_plugin("arp", "protocol", "provides = ethertype:0x0806 resolver:2\nneeds = family:2\n");
     add_plugin("ipv4", "network", "provides = ethertype:0x0800 family:2\n");
     add_plugin("icmp", "protocol", "provides = ipproto:1@2 reporter:2\nneeds = family:2\n");
+    add_plugin("ping", "transport", "provides = ipproto:254\nports = no\n");
     add_plugin("udp", "transport",
                "provides = ipproto:17\nneeds = family:*\n"
                "[option receive-buffer]\ntype = size\ndefault = 208k\nrange = 1k..64M\nlive = yes\nhelp = "

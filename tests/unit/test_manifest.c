@@ -193,7 +193,7 @@ static void unknown_key_is_refused_with_the_nearest(void **state)
 {
     refuse_with("provide = family:2\n", "x.ini:8: found the unknown key 'provide', expected name, kind, abi, "
                                         "version, summary, schema, provides, "
-                                        "needs or listens, did you mean 'provides'?");
+                                        "needs, listens or ports, did you mean 'provides'?");
     refuse_with("[option a]\ntyp = int\n",
                 "x.ini:9: found the unknown key 'typ', expected type, default, range, choices, "
                 "live or help, did you mean 'type'?");
@@ -213,6 +213,18 @@ static void line_without_an_assignment_is_refused(void **state)
 {
     refuse_with("listens\n",
                 "x.ini:8: found a line that is neither section nor assignment, expected 'key = value'");
+}
+
+static void ports_are_a_transports_and_there_unless_denied(void **state)
+{
+    struct tn_manifest *m = parse(HEAD);
+    assert_false(m->no_ports);
+    tn_manifest_free(m);
+    m = parse("[plugin]\nname = x\nkind = transport\nabi = 1.0\nversion = 1\nsummary = X\nschema = x/1\n"
+              "ports = no\n");
+    assert_true(m->no_ports);
+    tn_manifest_free(m);
+    refuse_with("ports = no\n", "x.ini:8: found 'ports' in a service, expected it in a transport only");
 }
 
 static void first_of_two_errors_is_told(void **state)
@@ -448,6 +460,7 @@ int main(void)
         cmocka_unit_test(key_given_twice_is_refused),
         cmocka_unit_test(key_before_any_section_is_refused),
         cmocka_unit_test(line_without_an_assignment_is_refused),
+        cmocka_unit_test(ports_are_a_transports_and_there_unless_denied),
         cmocka_unit_test(first_of_two_errors_is_told),
         cmocka_unit_test(indented_line_is_refused),
         cmocka_unit_test(long_line_is_refused),

@@ -278,7 +278,7 @@ static void broken_manifest_is_told_with_both_places(void **state)
     write_file("broken.ini", "[plugin]\nnaem = broken\n");
     refuse("protocols: { broken: {} }\n", "s.yaml:1:14: DIR/broken.ini:2: found the unknown key 'naem', "
                                           "expected name, kind, abi, version, summary, "
-                                          "schema, provides, needs or listens, did you mean 'name'?");
+                                          "schema, provides, needs, listens or ports, did you mean 'name'?");
     remove_file("broken.ini");
 }
 

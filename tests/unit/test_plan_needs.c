@@ -33,9 +33,9 @@ static void service_that_listens_must_be_told_where(void **state)
     refuse(TRANSPORTS "services:\n  echo: {}\n",
            "s.yaml:4:3: found no 'listen' in echo, expected 'listen: [TRANSPORT/PORT]'");
     refuse_listen("[]", "s.yaml:3:29: listen: found an empty list, expected a list of TRANSPORT/PORT or "
-                        "TRANSPORT/ADDRESS:PORT");
-    refuse_listen("tcp/7", "s.yaml:3:29: listen: found a value, expected a list of TRANSPORT/PORT or "
-                           "TRANSPORT/ADDRESS:PORT");
+                        "TRANSPORT/ADDRESS:PORT, such as [tcp/7, 'udp/10.0.7.7:7']");
+    refuse_listen("tcp/7", "s.yaml:3:29: listen: found 'tcp/7', expected a list of TRANSPORT/PORT or "
+                           "TRANSPORT/ADDRESS:PORT, such as [tcp/7, 'udp/10.0.7.7:7']");
 }
 
 static void listen_of_the_wrong_form_is_refused(void **state)
@@ -78,8 +78,28 @@ static void transport_that_is_not_there_is_refused(void **state)
         "s.yaml:3:30: listen: found 'ipv4', which is no transport under protocols, expected udp or tcp");
     refuse("services: { echo: { listen: [tcp/7] } }\n",
            "s.yaml:1:30: listen: found 'tcp', which is no transport under protocols, expected a transport, "
-           "and there "
-           "is none under protocols");
+           "and there is none under protocols; add 'tcp: {}' under protocols:");
+    refuse("protocols: { ipv4: {}, tcp: {} }\nservices: { echo: { listen: [udp/7] } }\n",
+           "s.yaml:2:30: listen: found 'udp', which is no transport under protocols, expected tcp; add "
+           "'udp: {}' under protocols:");
+}
+
+static void transport_without_ports_cannot_be_listened_on(void **state)
+{
+    refuse("protocols: { ping: {}, ipv4: {}, tcp: {}, udp: {} }\nservices: { echo: { listen: [ping/7] } }\n",
+           "s.yaml:2:30: listen: found 'ping', which has no ports, expected tcp or udp");
+    refuse("protocols: { ping: {} }\nservices: { echo: { listen: [ping/7] } }\n",
+           "s.yaml:2:30: listen: found 'ping', which has no ports, expected a transport, and there is none "
+           "under protocols");
+}
+
+static void several_transports_are_listed(void **state)
+{
+    add_plugin("quick", "transport", "provides = ipproto:253\n");
+    refuse("protocols: { quick: {}, ipv4: {}, tcp: {}, udp: {} }\nservices: { echo: { listen: [sctp/7] } }\n",
+           "s.yaml:2:30: listen: found 'sctp', which is no transport under protocols, expected quick, tcp or "
+           "udp");
+    remove_plugin("quick");
 }
 
 static void transport_without_a_number_is_refused(void **state)
@@ -292,6 +312,8 @@ int main(void)
         cmocka_unit_test(listen_of_the_wrong_form_is_refused),
         cmocka_unit_test(bad_port_is_refused),
         cmocka_unit_test(transport_that_is_not_there_is_refused),
+        cmocka_unit_test(transport_without_ports_cannot_be_listened_on),
+        cmocka_unit_test(several_transports_are_listed),
         cmocka_unit_test(transport_without_a_number_is_refused),
         cmocka_unit_test(bad_listen_address_is_refused),
         cmocka_unit_test(listen_address_of_nobody_is_refused),
