@@ -226,11 +226,14 @@ static int check_manifest(const struct tn_plugin *p, const struct tn_manifest *m
     const struct {
         const char *what, *manifest, *code;
     } texts[] = {
-        {"name", m->name, p->name},
         {"kind", m->kind, p->kind},
         {"version", m->version, p->version},
         {"schema", m->schema, p->schema},
     };
+    if (strcmp(m->name, p->name) != 0) {
+        complain(error, "%s: is a build of '%s', not of '%s'", path, p->name, m->name);
+        return -EINVAL;
+    }
     for (size_t i = 0; i < TN_ARRAY_SIZE(texts); i++)
         if (!texts[i].manifest || strcmp(texts[i].manifest, texts[i].code) != 0) {
             complain(error,

@@ -101,7 +101,7 @@ REFUSES_VARIANT(wrong_magic, "wrong_magic", "wrong magic number 0x12345678")
 REFUSES_VARIANT(next_abi_major, "next_major", "was built for plugin ABI 2.0; this is ABI 1.0")
 REFUSES_VARIANT(newer_abi_minor, "next_minor", "needs plugin ABI 1.1 or newer; this is ABI 1.0")
 REFUSES_VARIANT(name_is_not_the_manifests, "other_name",
-                "name is 'sonde' in the code and 'probe' in the manifest")
+                "is a build of 'sonde', not of 'probe'")
 REFUSES_VARIANT(version_is_not_the_manifests, "other_version", "version is '9.9' in the code")
 REFUSES_VARIANT(options_are_not_the_manifests, "no_option", "disagrees with its manifest")
 REFUSES_VARIANT(undefined_symbol, "undefined", "probe_nobody_defines_this")
