@@ -36,7 +36,7 @@ static const struct type {
     [TN_OPTION_BOOL] = {"bool", "yes or no", NULL},
     [TN_OPTION_INT] = {"int", "a whole number", NULL},
     [TN_OPTION_SIZE] = {"size", "a size such as 64k or 16M", size_units},
-    [TN_OPTION_DURATION] = {"duration", "a duration such as 200ms, 5s or 2m", duration_units},
+    [TN_OPTION_DURATION] = {"duration", "a duration with a unit, such as 200ms, 5s or 2m", duration_units},
     [TN_OPTION_PERCENT] = {"percent", "a percentage such as 1% or 0.5%", NULL},
     [TN_OPTION_RATE] = {"rate", "a rate in bits a second such as 10M or 1G", rate_units},
     [TN_OPTION_STRING] = {"string", "a text", NULL},

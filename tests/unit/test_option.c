@@ -126,10 +126,10 @@ static void duration_needs_a_unit(void **state)
     assert_int_equal(read(&option, "7us").duration, 7 * TN_USEC);
     assert_int_equal(read(&option, "9ns").duration, 9);
     assert_int_equal(read(&option, "0").duration, 0);
-    refuse(&option, "5", -EINVAL, "a duration such as 200ms, 5s or 2m");
-    refuse(&option, "5 s", -EINVAL, "a duration such as 200ms, 5s or 2m");
-    refuse(&option, "0.5ns", -EINVAL, "a duration such as 200ms, 5s or 2m");
-    refuse(&option, "1000000d", -ERANGE, "a duration such as 200ms, 5s or 2m");
+    refuse(&option, "5", -EINVAL, "a duration with a unit, such as 200ms, 5s or 2m");
+    refuse(&option, "5 s", -EINVAL, "a duration with a unit, such as 200ms, 5s or 2m");
+    refuse(&option, "0.5ns", -EINVAL, "a duration with a unit, such as 200ms, 5s or 2m");
+    refuse(&option, "1000000d", -ERANGE, "a duration with a unit, such as 200ms, 5s or 2m");
 }
 
 static void percent_is_from_0_to_100(void **state)
@@ -192,7 +192,7 @@ static void range_is_told_in_the_options_units(void **state)
     struct tn_manifest_option duration =
         ranged(TN_OPTION_DURATION, (double)(200 * TN_MSEC), (double)(60 * TN_SEC));
     struct tn_manifest_option percent = ranged(TN_OPTION_PERCENT, 0.5, 50);
-    refuse(&duration, "1ms", -ERANGE, "a duration such as 200ms, 5s or 2m, from 200ms to 1m");
+    refuse(&duration, "1ms", -ERANGE, "a duration with a unit, such as 200ms, 5s or 2m, from 200ms to 1m");
     refuse(&percent, "51%", -ERANGE, "a percentage such as 1% or 0.5%, from 0.5% to 50%");
 }
 
