@@ -36,6 +36,12 @@ int tn_start_plugin(struct tn_stack *stack, const struct tn_plan_plugin *plugin,
     return 0;
 }
 
+int tn_start_interface(struct tn_stack *stack, const struct tn_plan_interface *ifc, struct tn_error *error)
+{
+    int err = tn_interface_open(stack, ifc, tn_slot_by_name(stack, ifc->driver), error);
+    return err < 0 ? at_position(stack, ifc->at, err, error) : 0;
+}
+
 void tn_stop_interface(struct tn_stack *stack, struct tn_ifc *ifc)
 {
     tn_neighbours_flush(stack, ifc->pub.index);
@@ -145,9 +151,7 @@ static int start_interfaces(struct tn_stack *stack, const struct tn_plan *plan, 
     int err = 0;
     for (size_t i = 0; err == 0 && i < plan->interface_count; i++) {
         const struct tn_plan_interface *ifc = &plan->interfaces[i];
-        err = tn_interface_open(stack, ifc, tn_slot_by_name(stack, ifc->driver), error);
-        if (err < 0)
-            return at_position(stack, ifc->at, err, error);
+        err = tn_start_interface(stack, ifc, error);
         for (size_t j = 0; err == 0 && j < ifc->address_count; j++)
             err = tn_start_address(stack, ifc, &ifc->addresses[j], error);
     }

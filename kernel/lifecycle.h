@@ -12,6 +12,7 @@ void tn_plan_stop(struct tn_stack *stack);
 
 /* The steps. Each is undone by its opposite. */
 int tn_start_plugin(struct tn_stack *stack, const struct tn_plan_plugin *plugin, struct tn_error *error);
+int tn_start_interface(struct tn_stack *stack, const struct tn_plan_interface *ifc, struct tn_error *error);
 int tn_start_address(struct tn_stack *stack, const struct tn_plan_interface *ifc,
                      const struct tn_plan_address *address, struct tn_error *error);
 int tn_start_route(struct tn_stack *stack, const struct tn_plan_interface *ifc,

@@ -148,3 +148,19 @@ void tn_log(struct tn_stack *stack, enum tn_level level, const char *who, const 
     tn_vlog(stack, level, who, fmt, ap);
     va_end(ap);
 }
+
+void tn_log_lines(struct tn_stack *stack, enum tn_level level, const char *who, const char *text)
+{
+    enum tn_level limit = stack->logger ? level_for(stack->logger, who) : TN_LOG_INFO;
+    if (level > limit || !stack->env.log)
+        return;
+    while (*text) {
+        char line[LOG_LINE_MAX];
+        size_t len = strcspn(text, "\n");
+        snprintf(line, sizeof(line), "%.*s", (int)len, text);
+        make_printable(line);
+        if (len > 0)
+            stack->env.log(stack->env.context, level, who, line);
+        text += len + (text[len] == '\n');
+    }
+}

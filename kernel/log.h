@@ -18,6 +18,8 @@ void tn_logger_configure(struct tn_stack *stack, const struct tn_plan *plan);
  * left out is said with the next one ("… (12 like it left out)"). */
 TN_PRINTF(4, 5)
 void tn_log(struct tn_stack *stack, enum tn_level level, const char *who, const char *fmt, ...);
+/* Each line of the text as a line of its own, none of them left out: what somebody asked for and is done once. */
+void tn_log_lines(struct tn_stack *stack, enum tn_level level, const char *who, const char *text);
 TN_PRINTF(4, 0)
 void tn_vlog(struct tn_stack *stack, enum tn_level level, const char *who, const char *fmt, va_list ap);
 

@@ -134,10 +134,23 @@ static int read_log(struct tn_plan_reader *r, const struct tn_yaml_node *node)
     return read_level(r, node, "");
 }
 
+static void remember_places(struct tn_plan *plan, const struct tn_yaml_node *stack)
+{
+    const struct {
+        const char *key;
+        struct tn_position *at;
+    } places[] = {{"name", &plan->name_at}, {"control", &plan->control_at}, {"limits", &plan->limits_at}};
+    for (size_t i = 0; i < TN_ARRAY_SIZE(places); i++) {
+        const struct tn_yaml_node *value = tn_plan_get(stack, places[i].key);
+        *places[i].at = value ? value->key_at : (struct tn_position){1, 1};
+    }
+}
+
 static int read_stack(struct tn_plan_reader *r, const struct tn_yaml_node *node)
 {
     static const char *const words[] = {"name", "control", "log", "limits"};
     const struct tn_yaml_node *value;
+    remember_places(r->plan, node);
     int err = tn_plan_expect(r, node, TN_YAML_MAPPING, "a mapping with name, control, log or limits");
     if (!err)
         err = tn_plan_check_keys(r, node, "stack", words, TN_ARRAY_SIZE(words));

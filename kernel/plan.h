@@ -189,6 +189,7 @@ struct tn_plan {
     char *file;    /* its name, for messages */
     char name[64]; /* stack: name */
     char *control; /* stack: control (path of the control socket), or NULL: the default */
+    struct tn_position name_at, control_at, limits_at; /* of these keys; 1:1 where they are left out */
     struct tn_limits limits;
     struct tn_plan_log *logs;
     size_t log_count;

@@ -129,15 +129,15 @@ static bool has_listen(const struct tn_plan_plugin *plugin, const struct tn_plan
 
 static int check_stack_section(struct reload *r)
 {
-    const struct tn_position top = {1, 1};
     if (strcmp(r->old->name, r->new->name) != 0)
-        return refuse(r, top, "stack: name cannot be changed while running (it is '%s')", r->old->name);
+        return refuse(r, r->new->name_at, "stack: name cannot be changed while running (it is '%s')",
+                      r->old->name);
     if ((r->old->control || r->new->control) &&
         (!r->old->control || !r->new->control || strcmp(r->old->control, r->new->control) != 0))
-        return refuse(r, top, "stack: control cannot be changed while running");
+        return refuse(r, r->new->control_at, "stack: control cannot be changed while running");
     if (memcmp(&r->old->limits, &r->new->limits, sizeof(r->old->limits)) != 0)
         return refuse(
-            r, top,
+            r, r->new->limits_at,
             "stack: limits cannot be changed while running: the tables have their size from the start");
     return 0;
 }
@@ -320,7 +320,7 @@ static int do_step(struct tn_stack *stack, const struct step *s, struct tn_error
         write_link_options(stack, s->ifc, s->values);
         return 0;
     case STEP_OPEN_INTERFACE:
-        return tn_interface_open(stack, s->ifc, tn_slot_by_name(stack, s->ifc->driver), error);
+        return tn_start_interface(stack, s->ifc, error);
     case STEP_ADD_ADDRESS:
         return tn_start_address(stack, s->ifc, s->item, error);
     case STEP_ADD_ROUTE:
@@ -484,17 +484,17 @@ static int do_steps(struct reload *r)
     return 0;
 }
 
-int tn_stack_reload(struct tn_stack *stack, const char *yaml, const char *name, struct tn_error *error,
-                    char *report, size_t report_size)
+static int apply(struct tn_stack *stack, const char *yaml, const char *name, struct tn_error *error,
+                 char *report, size_t report_size)
 {
-    char unused[1], room[PATH_MAX];
+    char room[PATH_MAX];
     struct tn_plan *old = stack->plan, *new;
     const char *plugin_path = tn_plugin_path_find(stack->env.plugin_path, room);
     int err = tn_plan_parse(yaml, strlen(yaml), name, plugin_path, &new, error);
     if (err < 0)
         return err;
     struct reload r = {.stack = stack, .old = old, .new = new, .error = error};
-    r.report = tn_text_init(report && report_size ? report : unused, report && report_size ? report_size : 1);
+    r.report = tn_text_init(report, report_size);
     err = make_steps(&r);
     if (err == 0)
         err = keep_old_values(&r);
@@ -513,5 +513,22 @@ int tn_stack_reload(struct tn_stack *stack, const char *yaml, const char *name, 
     }
     free_steps(&r);
     tn_plan_free(err == 0 ? old : new);
+    return err;
+}
+
+int tn_stack_reload(struct tn_stack *stack, const char *yaml, const char *name, struct tn_error *error,
+                    char *report, size_t report_size)
+{
+    char own[4096];
+    bool wanted = report && report_size > 0;
+    char *text = wanted ? report : own;
+    text[0] = '\0';
+    int err = apply(stack, yaml, name, error, text, wanted ? report_size : sizeof(own));
+    if (err < 0) {
+        tn_log_lines(stack, TN_LOG_ERROR, "core", error->text);
+        tn_log_lines(stack, TN_LOG_ERROR, "core", "reload refused: nothing was changed");
+    } else {
+        tn_log_lines(stack, TN_LOG_INFO, "core", text[0] ? text : "reload: nothing had changed");
+    }
     return err;
 }

@@ -165,6 +165,8 @@ static void announce(struct tn_stack *stack, const char *control)
     json_t *interfaces = rows_of(stack, "interfaces"), *plugins = rows_of(stack, "plugins"), *row;
     size_t i, services = 0;
     tn_text_add(&t, "%s runs:", name ? name : "stack");
+    if (!json_array_size(interfaces))
+        tn_text_add(&t, " no interfaces");
     json_array_foreach(interfaces, i, row)
     {
         tn_text_add(&t, "%s %s (%s) ", i ? ";" : "", json_string_value(json_object_get(row, "name")),
@@ -186,26 +188,13 @@ static void announce(struct tn_stack *stack, const char *control)
     free(name);
 }
 
-static void log_lines(char *report)
-{
-    for (char *line; (line = strsep(&report, "\n"));)
-        if (*line)
-            log_own(TN_LOG_INFO, line);
-}
-
 static void reload(struct tn_stack *stack, const char *file)
 {
     struct tn_error error;
-    char report[8192] = "";
     char *text = read_file(file);
     if (!text)
         return;
-    if (tn_stack_reload(stack, text, file, &error, report, sizeof(report)) < 0) {
-        log_own(TN_LOG_ERROR, error.text);
-        log_own(TN_LOG_ERROR, "reload refused: nothing was changed");
-    } else {
-        log_lines(report[0] ? report : strcpy(report, "nothing had changed"));
-    }
+    (void)tn_stack_reload(stack, text, file, &error, NULL, 0); /* it logs what came of it */
     free(text);
 }
 

@@ -131,7 +131,9 @@ static void tap_explain_attach(struct tn_text *why, int err, const char *name)
             name);
     else if (err == -EPERM)
         tn_text_add(why,
-                    "Run as root, or make the device first with: ip tuntap add dev %s mode tap user $USER",
+                    "Run as root, or make the device first with: ip tuntap add dev %s mode tap user $USER. A "
+                    "program that gave up its capabilities after the start has to be started with "
+                    "--keep-privileges, or to find the device made",
                     name);
 }
 

@@ -246,7 +246,8 @@ class AsOrdinaryUser(TapCase):
 
     def test_no_device(self):
         self.refuses(config(), "cannot open the TAP device tap7: Operation not permitted. Run as root, or make the device first "
-                     "with: ip tuntap add dev tap7 mode tap user $USER", kind=UserStack)
+                     "with: ip tuntap add dev tap7 mode tap user $USER. A program that gave up its capabilities after the start has to be "
+                     "started with --keep-privileges, or to find the device made", kind=UserStack)
 
     def test_device_of_another_user(self):
         harness.make_tap(user=UserStack.UID - 1)
