@@ -154,9 +154,11 @@ int tn_stack_check(const struct tn_env *env, const char *yaml, const char *name,
     char room[PATH_MAX];
     const char *plugin_path = tn_plugin_path_find(env->plugin_path, room);
     int err = tn_plan_parse(yaml, strlen(yaml), name, plugin_path, &plan, error);
-    if (err == 0)
-        tn_plan_free(plan);
-    return err;
+    if (err < 0)
+        return err;
+    snprintf(error->text, sizeof(error->text), "%s", plan->interface_count ? "" : "it has no interfaces");
+    tn_plan_free(plan);
+    return 0;
 }
 
 void tn_stack_destroy(struct tn_stack *stack)

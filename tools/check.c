@@ -20,7 +20,7 @@ static int check_file(const struct tn_env *env, const char *file)
     free(text);
     if (err < 0)
         return fail(EXIT_USAGE, "%s", error.text);
-    printf("%s: right\n", file);
+    printf("%s: right%s%s\n", file, error.text[0] ? ", but " : "", error.text);
     return EXIT_DONE;
 }
 

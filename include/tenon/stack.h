@@ -57,7 +57,8 @@ int tn_stack_create_file(const struct tn_env *env, const char *path, struct tn_s
 /* Ends it: resets connections, closes devices, unloads plugins, frees all memory. NULL is allowed. */
 void tn_stack_destroy(struct tn_stack *stack);
 
-/* Checks the text as tn_stack_create does before it starts anything. */
+/* Checks the text as tn_stack_create does before it starts anything. When it is right, `error` holds a remark
+ * about it, such as "it has no interfaces", or an empty text. */
 int tn_stack_check(const struct tn_env *env, const char *yaml, const char *name, struct tn_error *error);
 
 /* What plugin `name` on the env's plugin path is, as `tenon describe NAME` prints it; free() it. */
