@@ -45,10 +45,31 @@ static int list_plugins(const struct tn_env *env, const json_t *rows)
     static const struct column columns[] = {
         {"NAME", LEFT, NULL, "name"}, {"KIND", LEFT, NULL, "kind"}, {"WHAT IT IS", LEFT, NULL, "summary"}};
     if (json_array_size(rows) == 0)
-        return fail(EXIT_FAILED, "there are no plugins in %s",
+        return fail(EXIT_FAILED, "there is no plugin in %s",
                     env->plugin_path ? env->plugin_path : "the built-in place");
     print_table(columns, TN_ARRAY_SIZE(columns), rows);
     return EXIT_DONE;
+}
+
+/* There is no such plugin: which could have been meant? */
+static int fail_unknown(const struct tn_env *env, const char *name, const char *why)
+{
+    json_t *rows = all_plugins(env);
+    size_t count = json_array_size(rows);
+    const char **names = calloc(count + 1, sizeof(*names));
+    for (size_t i = 0; names && i < count; i++)
+        names[i] = json_string_value(json_object_get(json_array_get(rows, i), "name"));
+    const char *path = env->plugin_path ? env->plugin_path : "the built-in place";
+    const char *near = names ? tn_nearest(name, names) : NULL;
+    if (!count)
+        fail(EXIT_FAILED, "there is no plugin in %s", path);
+    else if (near && strcmp(near, name) != 0)
+        fail(EXIT_FAILED, "%s, did you mean '%s'?", why, near);
+    else
+        fail(EXIT_FAILED, "%s", why);
+    free(names);
+    json_decref(rows);
+    return EXIT_FAILED;
 }
 
 static int describe_one(const struct tn_env *env, const char *name)
@@ -56,7 +77,7 @@ static int describe_one(const struct tn_env *env, const char *name)
     struct tn_error error;
     char *text;
     if (tn_describe(env, name, &text, &error) < 0)
-        return fail(EXIT_FAILED, "%s", error.text);
+        return fail_unknown(env, name, error.text);
     fputs(text, stdout);
     free(text);
     return EXIT_DONE;

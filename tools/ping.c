@@ -2,6 +2,7 @@
  *
  * Not this program sends them but the plugin of the stack that has the command "ping"; here the answers are
  * printed as they come, and summed up. */
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,8 @@ static int read_number(char letter, double least, double most, double unit, json
     char *end;
     double value = strtod(optarg, &end);
     if (end == optarg || *end || !(value >= least && value <= most))
-        return usage(&verb_ping, "-%c %s: expected a number from %g to %g", letter, optarg, least, most);
+        return usage(&verb_ping, "-%c %s: expected a number from %.*f to %.0f", letter, optarg,
+                     least < 1 && least > 0 ? 2 : 0, least, most);
     *out = (json_int_t)(value * unit);
     return 0;
 }
@@ -78,6 +80,15 @@ static int set_option(struct settings *s, int option)
     return 0;
 }
 
+/* Which families can be pinged is the plugin's business; here only what is no address at all is refused. */
+static int check_address(const char *text)
+{
+    uint8_t bytes[16];
+    if (inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1)
+        return -1;
+    return usage(&verb_ping, "found '%s', expected an IPv4 address", text);
+}
+
 static int read_arguments(int argc, char **argv, struct settings *s)
 {
     int done, option;
@@ -91,7 +102,7 @@ static int read_arguments(int argc, char **argv, struct settings *s)
     if (argc - optind != 1)
         return usage(&verb_ping, optind == argc ? "which address?" : "one address, please");
     s->address = argv[optind];
-    return -1;
+    return check_address(s->address);
 }
 
 /* ---- Answers ---- */

@@ -50,9 +50,9 @@ bool drop_privileges(const struct identity *identity, struct tn_text *done)
         return false;
     }
     tn_text_add(done, "%s%s", had_any ? "dropped all capabilities" : "had no capabilities to drop",
-                bounded ? " and the bounding set" : "");
+                bounded && had_any ? " and the bounding set" : "");
     if (identity->name)
-        tn_text_add(done, ", became user %s", identity->name);
-    tn_text_add(done, ", ruled out new ones");
+        tn_text_add(done, "; became user %s", identity->name);
+    tn_text_add(done, "; new privileges are ruled out");
     return true;
 }

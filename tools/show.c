@@ -195,9 +195,32 @@ static void print_record(const char *prefix, const json_t *record)
     }
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    json_int_t x = number_of(*(json_t *const *)a, "id"), y = number_of(*(json_t *const *)b, "id");
+    return (x > y) - (x < y);
+}
+
+/* The stack lists its sockets as they come; people look for a number. */
+static json_t *sorted_by_id(const json_t *rows)
+{
+    size_t count = json_array_size(rows);
+    json_t **list = calloc(count + 1, sizeof(json_t *)), *sorted = json_array();
+    for (size_t i = 0; list && i < count; i++)
+        list[i] = json_array_get(rows, i);
+    if (list)
+        qsort(list, count, sizeof(json_t *), compare_ids);
+    for (size_t i = 0; list && i < count; i++)
+        json_array_append(sorted, list[i]);
+    free(list);
+    return sorted;
+}
+
 static void print_rows(const struct view *view, const json_t *rows, bool all)
 {
-    json_t *shown = view->counts && !all ? without_zeros(rows) : json_incref((json_t *)rows);
+    json_t *shown = view->counts && !all                  ? without_zeros(rows)
+                    : strcmp(view->table, "sockets") == 0 ? sorted_by_id(rows)
+                                                          : json_incref((json_t *)rows);
     if (view->counts && !json_array_size(shown))
         puts(strcmp(view->table, "drops") == 0 ? "nothing was dropped" : "nothing was counted");
     else

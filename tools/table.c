@@ -49,13 +49,24 @@ static void make_cell(const struct column *column, const json_t *row, char text[
         add_value(&t, json_object_get(row, column->key));
 }
 
-static void print_cell(const struct column *column, const char *text, size_t width, bool last)
+/* A line of cells; NULL: the titles. No blanks at its end, even where the last cells are empty. */
+static void print_line(const struct column *columns, size_t count, const size_t *widths, const json_t *row)
 {
-    if (column->align == RIGHT)
-        printf("%*s", (int)width, text);
-    else
-        printf("%-*s", last ? 0 : (int)width, text);
-    fputs(last ? "\n" : "  ", stdout);
+    size_t blanks = 0; /* before the next text */
+    for (size_t c = 0; c < count; c++) {
+        char text[CELL_MAX];
+        if (row)
+            make_cell(&columns[c], row, text);
+        else
+            snprintf(text, sizeof(text), "%s", columns[c].title);
+        size_t len = strlen(text), rest = widths[c] - len;
+        if (columns[c].align == RIGHT)
+            blanks += rest;
+        if (len)
+            printf("%*s%s", (int)blanks, "", text);
+        blanks = (len ? 0 : blanks) + (columns[c].align == RIGHT ? 0 : rest) + 2;
+    }
+    putchar('\n');
 }
 
 void print_table(const struct column *columns, size_t count, const json_t *rows)
@@ -69,11 +80,7 @@ void print_table(const struct column *columns, size_t count, const json_t *rows)
             widths[c] = tn_max(widths[c], strlen(text));
         }
     }
-    for (size_t c = 0; c < count; c++)
-        print_cell(&columns[c], columns[c].title, widths[c], c + 1 == count);
+    print_line(columns, count, widths, NULL);
     for (size_t r = 0; r < json_array_size(rows); r++)
-        for (size_t c = 0; c < count; c++) {
-            make_cell(&columns[c], json_array_get(rows, r), text);
-            print_cell(&columns[c], text, widths[c], c + 1 == count);
-        }
+        print_line(columns, count, widths, json_array_get(rows, r));
 }

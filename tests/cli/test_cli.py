@@ -170,7 +170,13 @@ class Check(Case):
         path = self.config()
         done = tenon("check", path)
         self.assert_status(done, 0)
-        self.assertIn("right", done.stdout)
+        self.assertEqual(done.stdout, f"{path}: right\n")
+
+    def test_nothing_to_run_is_remarked(self):
+        path = self.config(text="")
+        done = tenon("check", path)
+        self.assert_status(done, 0)
+        self.assertEqual(done.stdout, f"{path}: right, but it has no interfaces\n")
 
     def test_wrong_is_said_with_its_place(self):
         path = self.config(text=CONFIG.replace("  icmp: {}", "  icpm: {}"))
@@ -205,10 +211,15 @@ class Describe(Case):
             self.assertRegex(table, rf"(?m)^{name} ")
 
     def test_unknown(self):
-        self.assert_status(tenon("describe", "icpm"), 1, "icpm")
+        self.assert_status(tenon("describe", "icpm"), 1, "tenon: no plugin 'icpm' (no icpm.ini in ", "), did you mean 'icmp'?\n")
+        self.assertNotIn("mean", tenon("describe", "xyzzy").stderr)
 
     def test_plugin_path(self):
-        self.assert_status(tenon("describe", "icmp", "--plugin-path", self.dir), 1, str(self.dir))
+        for arguments in (["describe"], ["describe", "icmp"]):
+            self.assert_status(tenon(*arguments, "--plugin-path", self.dir), 1, f"tenon: there is no plugin in {self.dir}\n")
+        path = self.config()
+        self.assert_usage(tenon("check", path, "--plugin-path", "/nonexist"),
+                          f"{path}:8:3: found the unknown plugin 'ether': there is no plugin in /nonexist\n")
         self.assertEqual(tenon("describe", "--list", "--plugin-path", self.dir).stdout, "")
 
 
@@ -278,6 +289,24 @@ class Run(Case):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(20), 0)
 
+    def test_announces_that_there_are_no_interfaces(self):
+        process = self.start(text="stack: { name: NAME }\n")
+        self.assertEqual(process.announced, f"cli runs: no interfaces; control {self.control()}; pid {process.pid}")
+
+    def test_reload_is_logged_whoever_asks(self):
+        process = self.start()
+        path = self.config(text=CONFIG.replace("10.0.7.7/24", "10.0.7.7/24, 10.0.7.9/24, 10.0.7.10/24"))
+        self.ask("reload")
+        for address in ("10.0.7.9", "10.0.7.10"):
+            self.assertEqual(self.log().count(f"added address {address}/24 to h0\n"), 1, self.log())
+        path.write_text(CONFIG.replace("NAME", "other"))
+        done = self.ask("reload", status=1)
+        self.assertIn(f"{path}:2:3: stack: name cannot be changed while running (it is 'cli')\n", done.stderr)
+        self.assertIn("name cannot be changed while running (it is 'cli')\n", self.log())
+        self.assertIn("reload refused: nothing was changed\n", self.log())
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.log().count("reload refused: nothing was changed\n") == 2, "the refusal is in the log")
+
     def test_sighup_reloads(self):
         process = self.start()
         self.config(text=CONFIG.replace("10.0.7.7/24", "10.0.7.7/24, 10.0.7.9/24"))
@@ -296,7 +325,8 @@ class Run(Case):
         for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
             self.assertEqual(int(status[name], 16), 0, name)
         self.assertEqual(status["NoNewPrivs"].strip(), "1")
-        self.assertIn("ruled out new ones", self.log())
+        had = "dropped all capabilities( and the bounding set)?" if os.geteuid() == 0 else "had no capabilities to drop"
+        self.assertRegex(self.log(), had + "; new privileges are ruled out\n")
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_privileges_can_be_kept(self):
@@ -344,6 +374,18 @@ class Show(Case):
         for word, cell in (("VIA", "connected"), ("INTERFACE", "h0")):
             self.assertEqual(lines[0].index(word), lines[1].index(cell))
 
+    def test_no_line_ends_in_blanks(self):
+        self.start()
+        for line in self.ask("show", "options").stdout.splitlines():
+            self.assertEqual(line, line.rstrip())
+
+    def test_sockets_are_sorted(self):
+        text = CONFIG + "  tcp: {}\nservices:\n  echo: { listen: [tcp/7, tcp/70, tcp/71, tcp/72] }\n"
+        self.start(text=text)
+        ids = [int(line.split()[0]) for line in self.ask("show", "sockets").stdout.splitlines()[1:]]
+        self.assertEqual(len(ids), 4)
+        self.assertEqual(ids, sorted(ids))
+
     def test_overview(self):
         self.start()
         text = self.ask("show").stdout
@@ -383,6 +425,9 @@ class SwapAndReload(Case):
         self.assert_status(self.ask("swap", "ether", self.dir / "no.so", status=1), 1, "ELF")
         self.assert_status(self.ask("swap", "ether", self.dir / "none.so", status=1), 1, "No such file")
         self.assert_status(self.ask("swap", "ehter", status=1), 1, "did you mean 'ether'?")
+        shutil.copy(PLUGINS / "arp.so", self.dir / "arp.so")
+        self.assert_status(self.ask("swap", "ether", self.dir / "arp.so", status=1), 1,
+                           f"{self.dir}/arp.so: is a build of 'arp', not of 'ether'\n")
         self.assertIn("ether", self.ask("show", "plugins").stdout)
 
     def test_reload(self):
@@ -395,6 +440,12 @@ class SwapAndReload(Case):
         old.write_text(CONFIG.replace("NAME", "cli"))
         self.assertIn("10.0.7.9", json.loads(self.ask("reload", old, "--json").stdout)["changes"][0])
         self.assertNotIn("10.0.7.9/24", self.ask("show", "addresses").stdout)
+
+    def test_device_that_cannot_be_opened_has_its_place(self):
+        self.start()
+        text = CONFIG.replace("NAME", "cli").replace("protocols:", "  t0:\n    driver: tap\n    device: lo\nprotocols:")
+        path = self.config("tap", text)
+        self.assert_status(self.ask("reload", path, status=1), 1, f"tenon: {path}:7:3: t0: ")
 
     def test_reload_that_is_refused_is_status_1(self):
         self.start()
@@ -417,9 +468,13 @@ class PingAndTrace(Case):
         text = self.ask("ping", "-c", "2", "-i", "0.05", "-W", "0.1", "10.0.7.99", status=1).stdout
         self.assertIn("2 sent, 0 received, 100 % lost", text)
 
-    def test_what_is_no_address_is_status_1(self):
+    def test_what_is_no_address_is_wrong_usage(self):
         self.start()
-        self.assert_status(self.ask("ping", "-c", "1", "example.org", status=1), 1, "address")
+        self.assert_usage(self.ask("ping", "-c", "1", "foo", status=2), "tenon ping: found 'foo', expected an IPv4 address")
+
+    def test_numbers_are_within_bounds(self):
+        self.assert_usage(tenon("ping", "-c", "0", "10.0.7.7"), "-c 0: expected a number from 1 to 1000000000\n")
+        self.assert_usage(tenon("ping", "-i", "0", "10.0.7.7"), "-i 0: expected a number from 0.01 to 3600\n")
 
     def test_json(self):
         self.start()
@@ -574,7 +629,11 @@ class Papers(Case):
     def test_completion_of_tables_and_plugins(self):
         self.assertEqual(self.complete("show", "rou"), {"routes"})
         self.assertEqual(self.complete("describe", "ic"), {"icmp"})
-        self.assertIn("ether", self.complete("swap", ""))
+        self.assertIn("tap", self.complete("swap", ""))
+
+    def test_completion_of_running_plugins(self):
+        self.start()
+        self.assertEqual(self.complete("swap", "--control", str(self.control()), ""), {"host", "ether", "arp", "ipv4", "icmp"})
         self.assertEqual(self.complete("run", "--log", "w"), {"warning"})
 
 
