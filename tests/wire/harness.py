@@ -19,6 +19,9 @@ import unittest
 
 import isolate
 
+# Where tc lies is not on every user's path.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("TENON_BUILD_DIR", ROOT / "build" / "release")).resolve()
 TENON = BUILD / "tools" / "tenon"
