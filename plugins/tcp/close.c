@@ -60,7 +60,8 @@ void tcp_close(struct tn_self *self, struct tn_socket *sock, bool abort)
     }
     /* §3.6.1, SHLD-3: what has come and will not be read is lost, and the peer must know. */
     if (abort || sock->rx.bytes > 0) {
-        tcp_send_reset(self, conn);
+        if (!(sock->flags & TN_SOCK_SILENT))
+            tcp_send_reset(self, conn);
         tcp_release(self, conn);
     } else if (conn->state == TCP_ST_FIN_WAIT_2) {
         wait_for_fin(self, conn);

@@ -28,88 +28,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "counters.h"
 #include "tenon/plugin.h"
 #include "tenon/proto/tcp.h"
 
-/* ---- Counters and reasons to drop ------------------------------------------------------------------------------ */
-
-#define TCP_COUNTERS(X)                                                                                   \
-    X(SEGMENTS_IN, "segments-in", "Segments received")                                                    \
-    X(SEGMENTS_OUT, "segments-out", "Segments sent")                                                      \
-    X(DATA_IN, "data-bytes-in", "Bytes received in order and handed to sockets")                          \
-    X(DATA_OUT, "data-bytes-out", "Bytes of new data sent")                                               \
-    X(ACTIVE_OPENS, "active-opens", "Connections begun by this side")                                     \
-    X(PASSIVE_OPENS, "passive-opens", "Connections begun by the other side")                              \
-    X(HANDSHAKES, "handshakes", "Handshakes completed")                                                   \
-    X(RESETS_IN, "resets-in", "Connections ended by the peer's reset")                                    \
-    X(RESETS_OUT, "resets-out", "Resets sent")                                                            \
-    X(TIMEOUTS, "timeouts", "Connections given up because nothing was heard")                             \
-    X(RETRANSMITS, "retransmits", "Segments sent again")                                                  \
-    X(RETRANSMIT_TIMEOUTS, "retransmit-timeouts", "Retransmission timeouts")                              \
-    X(FAST_RECOVERIES, "fast-recoveries", "Losses found by acknowledgements, without a timeout")          \
-    X(LOST_RETRANSMITS, "lost-retransmits", "Retransmissions found to be lost themselves")                \
-    X(SACK_RENEGED, "sack-reneged", "Times the peer discarded data that it had selectively acknowledged") \
-    X(DUPLICATE_ACKS_IN, "duplicate-acks-in", "Duplicate acknowledgements received")                      \
-    X(ACKS_OUT, "acks-out", "Acknowledgements without data sent")                                         \
-    X(DELAYED_ACKS, "delayed-acks", "Acknowledgements sent because the delay ended")                      \
-    X(CHALLENGE_ACKS, "challenge-acks", "Challenge acknowledgements sent (RFC 5961)")                     \
-    X(ACKS_LIMITED, "acks-limited", "Acknowledgements of refused segments left out: too many")            \
-    X(OUT_OF_ORDER, "out-of-order", "Segments received out of order and kept")                            \
-    X(WINDOW_PROBES, "window-probes", "Probes of a closed window sent")                                   \
-    X(KEEPALIVES, "keepalives", "Keep-alive probes sent")                                                 \
-    X(TIME_WAITS, "time-waits", "Connections that went through TIME-WAIT")                                \
-    X(TIME_WAITS_REUSED, "time-waits-reused", "TIME-WAITs ended by a new connection (RFC 6191)")          \
-    X(SYN_DATA, "syn-data", "SYNs with data, which is not taken before the handshake is complete")        \
-    X(SOFT_ERRORS, "soft-errors", "Errors of the network that end nothing")                               \
-    X(PATH_MTU_LOWERED, "path-mtu-lowered", "Times the network said that segments are too large")
-
-#define TCP_DROPS(X)                                                                                     \
-    X(TOO_SHORT, "too-short", "Shorter than a header")                                                   \
-    X(BAD_OFFSET, "bad-offset", "The header's length is less than 20 or beyond the end")                 \
-    X(BAD_CHECKSUM, "bad-checksum", "Wrong checksum")                                                    \
-    X(BAD_OPTION, "bad-option", "The length of an option is wrong (§3.1)")                               \
-    X(BAD_PORT, "bad-port", "Port 0")                                                                    \
-    X(NOT_UNICAST, "not-unicast", "Sent to a broadcast or multicast address (§3.9.2.3)")                 \
-    X(BAD_SOURCE, "bad-source", "From an address that cannot be a source (§3.9.2.3)")                    \
-    X(NO_CONNECTION, "no-connection", "For no connection and no listener; answered with a reset")        \
-    X(STRAY_RESET, "stray-reset", "A reset for no connection")                                           \
-    X(LISTEN_RESET, "listen-reset", "A reset to a listener")                                             \
-    X(LISTEN_ACK, "listen-ack", "An acknowledgement to a listener; answered with a reset")               \
-    X(LISTEN_NO_SYN, "listen-no-syn", "Neither SYN nor ACK nor RST to a listener")                       \
-    X(BACKLOG_FULL, "backlog-full", "A SYN that found the listener's backlog full")                      \
-    X(SYN_SENT_ACK, "syn-sent-ack", "An acknowledgement of what was not sent, in SYN-SENT; reset")       \
-    X(SYN_SENT_RESET, "syn-sent-reset", "A reset that acknowledges no SYN of this side's")               \
-    X(SYN_SENT_NO_SYN, "syn-sent-no-syn", "Neither SYN nor RST in SYN-SENT")                             \
-    X(SYN_RECEIVED_ACK, "syn-received-ack", "A wrong acknowledgement in SYN-RECEIVED; reset")            \
-    X(SYN_RECEIVED_SYN, "syn-received-syn", "A new SYN in SYN-RECEIVED: back to LISTEN")                 \
-    X(SYN_AGAIN, "syn-again", "The SYN again; answered with the SYN-ACK again")                          \
-    X(PAWS, "paws", "An old timestamp (RFC 7323 §5)")                                                    \
-    X(NO_TIMESTAMP, "no-timestamp", "Without the timestamp that was agreed (RFC 7323 §3.2)")             \
-    X(OLD_DATA, "old-data", "Only data that had already come")                                           \
-    X(OUT_OF_WINDOW, "out-of-window", "Outside the receive window")                                      \
-    X(RESET_OUT_OF_WINDOW, "reset-out-of-window", "A reset outside the receive window")                  \
-    X(RESET_CHALLENGED, "reset-challenged", "A reset in the window, but not at its edge (RFC 5961 §3)")  \
-    X(RESET_IN_TIME_WAIT, "reset-in-time-wait", "A reset in TIME-WAIT (RFC 1337)")                       \
-    X(SYN_CHALLENGED, "syn-challenged", "A SYN in an open connection (RFC 5961 §4)")                     \
-    X(NO_ACK, "no-ack", "Without ACK")                                                                   \
-    X(ACK_OUT_OF_RANGE, "ack-out-of-range", "Acknowledges what was not sent, or long ago (RFC 5961 §5)") \
-    X(BEYOND_FIN, "beyond-fin", "Data after the peer's FIN")                                             \
-    X(AFTER_CLOSE, "after-close", "Data for a user who has closed; answered with a reset")               \
-    X(NO_PACKETS, "no-packets", "In order, but packets are scarce and the user does not read")           \
-    X(REASSEMBLY_FULL, "reassembly-full", "Out of order, and no room to keep it")
-
-#define TCP_ENUM_COUNTER(id, name, help) TCP_##id,
-enum tcp_counter {
-    TCP_COUNTERS(TCP_ENUM_COUNTER) TCP_COUNTER_COUNT
-};
-#undef TCP_ENUM_COUNTER
-#define TCP_ENUM_DROP(id, name, help) TCP_DROP_##id,
-enum tcp_drop {
-    TCP_DROPS(TCP_ENUM_DROP) TCP_DROP_COUNT
-};
-#undef TCP_ENUM_DROP
-
-/* ---- Options, state of the plugin -------------------------------------------------------------------------------- */
+/* ---- Options, state of the plugin ---- */
 
 struct tcp_options {
     int64_t receive_buffer;
@@ -156,7 +79,7 @@ enum tcp_timer {
     TCP_TIMER_COUNT,
 };
 
-/* ---- Sequence numbers (§3.4): compared modulo 2^32 -------------------------------------------------------------- */
+/* ---- Sequence numbers (§3.4): compared modulo 2^32 ---- */
 
 static inline bool tcp_lt(uint32_t a, uint32_t b)
 {
@@ -188,7 +111,7 @@ static inline uint32_t tcp_max32(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* ---- A connection -------------------------------------------------------------------------------------------------- */
+/* ---- A connection ---- */
 
 /* States of §3.3.2. From ESTABLISHED on both SYNs are acknowledged; order matters to the functions below. */
 enum tcp_conn_state {
@@ -222,8 +145,7 @@ enum tcp_phase {
 #define TCP_FIN_SENT     0x000040u /* snd_nxt is beyond it */
 #define TCP_FIN_HELD     0x000080u /* the peer's FIN came; it lies at rcv_fin */
 #define TCP_PROBED       0x000100u /* the octet at snd_nxt was sent as a probe and may be acknowledged */
-#define TCP_PERSIST \
-    0x000200u /* retransmit_at is the persist timer: nothing in flight, and nothing may be sent */
+#define TCP_PERSIST      0x000200u /* retransmit_at is the persist timer: nothing in flight, nothing may be sent */
 #define TCP_TIMESTAMPS   0x000400u /* agreed in the handshake */
 #define TCP_SACK         0x000800u
 #define TCP_SCALE        0x001000u
@@ -376,7 +298,7 @@ static inline uint32_t tcp_pipe(const struct tcp_conn *conn)
     return flight > gone ? flight - gone : 0;
 }
 
-/* ---- options.c ------------------------------------------------------------------------------------------------------- */
+/* ---- options.c ---- */
 
 /* A segment that has come, checked and taken apart. */
 struct tcp_segment {
@@ -411,12 +333,12 @@ size_t tcp_write_timestamps(uint8_t *to, uint32_t ts_value, uint32_t ts_echo);
 /* `blocks`: pairs of sequence numbers. */
 size_t tcp_write_sack(uint8_t *to, const uint32_t (*blocks)[2], size_t count);
 
-/* ---- describe.c ------------------------------------------------------------------------------------------------------ */
+/* ---- describe.c ---- */
 
 void tcp_describe(const struct tn_packet *packet, struct tn_cursor *cursor, struct tn_text *out,
                   struct tn_next *next);
 
-/* ---- rtt.c ------------------------------------------------------------------------------------------------------------ */
+/* ---- rtt.c ---- */
 
 void tcp_rtt_init(struct tn_self *self, struct tcp_conn *conn);
 /* Takes a measurement into account, and undoes the back-off (Karn). */
@@ -424,7 +346,7 @@ void tcp_rtt_sample(struct tn_self *self, struct tcp_conn *conn, tn_time rtt);
 /* The retransmission timeout, backed off. */
 tn_time tcp_rto(const struct tn_self *self, const struct tcp_conn *conn);
 
-/* ---- congestion.c: NewReno's window. Calls that a plugin for congestion control could answer. ------------------ */
+/* ---- congestion.c: NewReno's window. Calls that a plugin for congestion control could answer. ---- */
 
 /* The handshake is complete; mss is known. */
 void tcp_cc_init(struct tn_self *self, struct tcp_conn *conn);
@@ -441,7 +363,7 @@ void tcp_cc_idle(struct tn_self *self, struct tcp_conn *conn);
 /* Octets that the window after idleness or a lost SYN may not exceed. */
 uint32_t tcp_initial_window(struct tn_self *self, const struct tcp_conn *conn);
 
-/* ---- scoreboard.c ---------------------------------------------------------------------------------------------------- */
+/* ---- scoreboard.c ---- */
 
 /* What an acknowledgement told. */
 struct tcp_delivery {
@@ -472,7 +394,7 @@ struct tcp_run *tcp_runs_resent(struct tn_self *self, struct tcp_conn *conn, str
                                 uint32_t octets);
 void tcp_runs_free(struct tn_self *self, struct tcp_conn *conn);
 
-/* ---- reassembly.c ---------------------------------------------------------------------------------------------------- */
+/* ---- reassembly.c ---- */
 
 /* Keeps the segment's payload, which begins beyond rcv_nxt. Consumes the packet. Returns whether something new was in
  * it. */
@@ -485,7 +407,7 @@ uint32_t tcp_reassembly_deliver(struct tn_self *self, struct tcp_conn *conn);
 size_t tcp_reassembly_blocks(const struct tcp_conn *conn, uint32_t (*blocks)[2], size_t max);
 void tcp_reassembly_free(struct tn_self *self, struct tcp_conn *conn);
 
-/* ---- window.c ------------------------------------------------------------------------------------------------------ */
+/* ---- window.c ---- */
 
 /* Octets of window offered now. */
 static inline uint32_t tcp_rcv_wnd(const struct tcp_conn *conn)
@@ -500,7 +422,7 @@ uint16_t tcp_window_offer(struct tcp_conn *conn, bool syn);
 /* Whether the window has grown so much that the peer should be told. */
 bool tcp_window_update_due(const struct tcp_conn *conn);
 
-/* ---- connection.c ------------------------------------------------------------------------------------------------- */
+/* ---- connection.c ---- */
 
 void tcp_conn_init(struct tcp_conn *conn);
 const char *tcp_state_name(uint8_t state);
@@ -530,7 +452,7 @@ void tcp_release(struct tn_self *self, struct tcp_conn *conn);
  * everything. The record may be gone afterwards. */
 void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error);
 
-/* ---- segment.c ------------------------------------------------------------------------------------------------------ */
+/* ---- segment.c ---- */
 
 /* Sends octets [seq, seq + len) of the stream with `flags`; ACK is added. False if there was no packet to be had. */
 bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq, uint32_t len, uint8_t flags);
@@ -547,7 +469,7 @@ void tcp_reply_reset(struct tn_self *self, const struct tcp_segment *seg);
 /* The MSS that this side tells (§3.7.1). */
 uint16_t tcp_own_mss(struct tn_self *self, struct tcp_conn *conn);
 
-/* ---- close.c ---------------------------------------------------------------------------------------------------------- */
+/* ---- close.c ---- */
 
 /* The user will send no more: a FIN follows what is queued (§3.10.4). */
 void tcp_close_send(struct tn_self *self, struct tcp_conn *conn);
@@ -561,7 +483,7 @@ bool tcp_fin_acked(struct tn_self *self, struct tcp_conn *conn);
 /* The peer's FIN is next in order: moves beyond it. */
 void tcp_fin_received(struct tn_self *self, struct tcp_conn *conn);
 
-/* ---- recovery.c ------------------------------------------------------------------------------------------------------ */
+/* ---- recovery.c ---- */
 
 /* `acked` octets more are acknowledged; snd_una has moved. Returns whether the retransmission timer starts again. */
 bool tcp_recovery_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t acked);
@@ -570,24 +492,24 @@ void tcp_recovery_duplicate(struct tn_self *self, struct tcp_conn *conn);
 /* The retransmission timer ran out with data in flight. */
 void tcp_recovery_timeout(struct tn_self *self, struct tcp_conn *conn);
 
-/* ---- output.c --------------------------------------------------------------------------------------------------------- */
+/* ---- output.c ---- */
 
 /* Sends what may be sent now, and the acknowledgement if one is due. */
 void tcp_output(struct tn_self *self, struct tcp_conn *conn);
 /* The persist timer ran out: probes the window, or overrides silly-window avoidance. */
 void tcp_output_probe(struct tn_self *self, struct tcp_conn *conn);
 
-/* ---- timers.c --------------------------------------------------------------------------------------------------------- */
+/* ---- timers.c ---- */
 
 void tcp_timer(struct tn_self *self, struct tn_timer *timer);
 /* Keep-alive (re)starts: the connection is established, or its options were changed. */
 void tcp_start_keepalive(struct tn_self *self, struct tcp_conn *conn);
 
-/* ---- error.c ---------------------------------------------------------------------------------------------------------- */
+/* ---- error.c ---- */
 
 void tcp_error(struct tn_self *self, const struct tn_net_error *error);
 
-/* ---- acknowledge.c ------------------------------------------------------------------------------------------------ */
+/* ---- acknowledge.c ---- */
 
 /* The segment's acknowledgement, SACK blocks and window, in a state from ESTABLISHED on. False: the connection has ended,
  * the record is gone. */
@@ -595,14 +517,14 @@ bool tcp_acknowledge(struct tn_self *self, struct tcp_conn *conn, const struct t
 /* Takes the window that the segment offers. */
 void tcp_take_window(struct tcp_conn *conn, const struct tcp_segment *seg);
 
-/* ---- receive.c -------------------------------------------------------------------------------------------------------- */
+/* ---- receive.c ---- */
 
 /* The segment's data and FIN. Consumes the packet. The record may be gone afterwards. */
 void tcp_receive(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg);
 /* transport->received: the user took data. */
 void tcp_user_received(struct tn_self *self, struct tn_socket *sock);
 
-/* ---- handshake.c ----------------------------------------------------------------------------------------------------- */
+/* ---- handshake.c ---- */
 
 /* transport->connect: an active OPEN. */
 int tcp_connect(struct tn_self *self, struct tn_socket *sock);
@@ -612,12 +534,12 @@ void tcp_input_syn_sent(struct tn_self *self, struct tcp_conn *conn, struct tcp_
 /* The handshake is complete: ESTABLISHED. `seg` acknowledged our SYN; snd_una has moved. */
 void tcp_establish(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg);
 
-/* ---- input.c ----------------------------------------------------------------------------------------------------------- */
+/* ---- input.c ---- */
 
 /* The input for IP protocol 6. */
 void tcp_input(struct tn_self *self, struct tn_packet *packet);
 
-/* ---- socket_options.c ------------------------------------------------------------------------------------------------- */
+/* ---- socket_options.c ---- */
 
 int tcp_set_option(struct tn_self *self, struct tn_socket *sock, int name, const void *value, socklen_t len);
 int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void *value, socklen_t *len);
