@@ -232,7 +232,7 @@ class Refusals(LoaderCase):
         self.refused(self.sample(SIZE="16"), "size")
 
     def test_other_name_than_the_manifest(self):
-        self.refused(self.sample(NAME='"other"'), "name", "other")
+        self.refused(self.sample(NAME='"other"'), "is a build of 'other', not of 'sample'")
 
     def test_other_kind_than_the_manifest(self):
         self.refused(self.sample(KIND='"service"'), "kind", "service")
