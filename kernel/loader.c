@@ -334,8 +334,11 @@ static int trial(struct tn_library *library, const char *copy, const struct tn_m
                  struct tn_error *error)
 {
     int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        int err = -errno;
+        complain(error, "%s: no pipe to a process to try it in: %s", library->path, strerror(-err));
+        return err;
+    }
     pid_t pid = fork();
     if (pid == 0)
         try_in_child(library, copy, manifest, fds[1]);

@@ -30,13 +30,30 @@ static void child_inherit(struct tn_socket *child, const struct tn_socket *liste
 static void child_link(struct tn_socket *child, struct tn_socket *listener)
 {
     child->parent = listener;
-    child->next = listener->child_list;
-    child->link = &listener->child_list;
-    if (child->next)
-        child->next->link = &child->next;
-    listener->child_list = child;
+    child->next = NULL;
+    child->link = listener->child_end;
+    *listener->child_end = child;
+    listener->child_end = &child->next;
     listener->children++;
     child->flags |= TN_SOCK_PENDING;
+}
+
+/* A handshake that takes longer than this may be put out for a new one. A live peer's rarely does; those of a flood from
+ * addresses that nobody has never end. */
+#define HANDSHAKE_PATIENCE TN_SEC
+
+/* Makes room for a child by putting out the oldest one in its handshake, if that has had its time. So a flood does not shut
+ * a listener (RFC 4987 §3.5, "recycling the oldest half-open TCB"). */
+static bool make_room(struct tn_stack *stack, struct tn_socket *listener)
+{
+    struct tn_socket *oldest = listener->child_list;
+    if (!oldest || stack->now - oldest->handshake_since < HANDSHAKE_PATIENCE)
+        return false;
+    tn_core_self(stack)->counters[TN_CORE_HANDSHAKES_EVICTED]++;
+    oldest->flags |= TN_SOCK_SILENT;
+    tn_socket_unparent(oldest);
+    tn_socket_end(stack, oldest, true);
+    return true;
 }
 
 struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *listener,
@@ -45,7 +62,7 @@ struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *l
     struct tn_stack *stack = self->stack;
     if (!(listener->flags & TN_SOCK_LISTENING) || (listener->flags & TN_SOCK_CLOSED))
         return NULL;
-    if (listener->children >= listener->backlog) {
+    if (listener->children >= listener->backlog && !make_room(stack, listener)) {
         tn_core_self(stack)->counters[TN_CORE_BACKLOG_LIMIT]++;
         return NULL;
     }
@@ -58,6 +75,7 @@ struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *l
     child->remote = packet->src;
     child->local_port = packet->dst_port;
     child->remote_port = packet->src_port;
+    child->handshake_since = stack->now;
     if (tn_port_hold(stack, child) < 0) {
         child->flags |= TN_SOCK_CLOSED;
         tn_core_socket_free(self, child);
@@ -76,6 +94,8 @@ void tn_core_socket_ready(struct tn_self *self, struct tn_socket *child)
     *child->link = child->next; /* from those in their handshake … */
     if (child->next)
         child->next->link = child->link;
+    else
+        listener->child_end = child->link;
     child->next = NULL; /* … to the end of the accept queue */
     child->link = listener->accept_end;
     *listener->accept_end = child;

@@ -111,6 +111,7 @@ int tn_socket_listen(struct tn_stack *stack, struct tn_socket *sock, int backlog
     if (error < 0)
         return error;
     sock->accept_end = &sock->accept_queue;
+    sock->child_end = &sock->child_list;
     const struct tn_transport_ops *ops = transport->plugin->transport;
     error = ops->listen ? ops->listen(transport, sock) : -EOPNOTSUPP;
     if (error < 0)

@@ -162,6 +162,8 @@ void tn_socket_unparent(struct tn_socket *child)
         child->next->link = child->link;
     if (listener->accept_end == &child->next)
         listener->accept_end = child->link;
+    if (listener->child_end == &child->next)
+        listener->child_end = child->link;
     listener->children--;
     child->next = NULL;
     child->link = NULL;

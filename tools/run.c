@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tool.h"
@@ -191,6 +192,11 @@ static void announce(struct tn_stack *stack, const char *control)
 static void reload(struct tn_stack *stack, const char *file)
 {
     struct tn_error error;
+    struct stat st;
+    if (stat(file, &st) == 0 && !S_ISREG(st.st_mode)) { /* reading a pipe would hold up the stack */
+        log_own(TN_LOG_ERROR, "reload refused: the configuration is no longer a file");
+        return;
+    }
     char *text = read_file(file);
     if (!text)
         return;

@@ -46,6 +46,7 @@ struct tn_socket_slab;
 #define TN_SOCK_NODELAY    0x10000u
 #define TN_SOCK_QUEUED     0x20000u /* on the core's list of sockets with events */
 #define TN_SOCK_FREED      0x40000u /* the transport is done with it */
+#define TN_SOCK_SILENT     0x80000u /* is to end without a word to the peer: it was put out to make room */
 
 /* What a user is told; a set. */
 #define TN_EVENT_READABLE 0x01u /* data, or the end of data */
@@ -120,13 +121,15 @@ struct tn_socket {
     struct tn_socket *next;   /* the next such child, in child_list or in the accept queue */
     struct tn_socket **link;
     union {
-        struct {                            /* listeners */
-            struct tn_socket *child_list;   /* children in their handshake */
+        struct {                          /* listeners */
+            struct tn_socket *child_list; /* children in their handshake, oldest first */
+            struct tn_socket **child_end;
             struct tn_socket *accept_queue; /* children that wait to be accepted, oldest first */
             struct tn_socket **accept_end;
             uint32_t backlog;  /* at most this many children */
             uint32_t children; /* in both lists */
         };
+        tn_time handshake_since;      /* children: when the first segment came */
         struct {                      /* datagrams */
             struct tn_addr bound;     /* what the user bound it to, while it is connected */
             struct tn_addr path_to;   /* where `path` leads */

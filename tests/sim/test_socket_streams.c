@@ -278,6 +278,30 @@ static void backlog_counts_handshakes_and_is_limited(void **state)
     tn_close(stack, fd);
 }
 
+/* A flood of beginnings that never end does not shut the listener: the oldest goes, silently, once it has had its time. */
+static void old_handshake_makes_room_for_a_new_one(void **state)
+{
+    int fd = listener_on(80, 2);
+    struct tn_socket *listener = mock_socket(&mock, fd);
+    struct tn_socket *done = mock_child(&mock, listener, 1001);
+    mock_child(&mock, listener, 1002);
+    mock_child(&mock, listener, 1003);
+    tn_core_socket_ready(stream, done);
+    stack->now += TN_SEC - 1;
+    assert_null(mock_child(&mock, listener, 1004));
+    stack->now += 1;
+    assert_non_null(mock_child(&mock, listener, 1004));
+    assert_non_null(mock_child(&mock, listener, 1005));
+    assert_null(mock_child(&mock, listener, 1006)); /* those in the queue are young or done */
+    assert_int_equal(tn_stack_counter(stack, "core", "handshakes-evicted"), 2);
+    assert_int_equal(tn_stack_counter(stack, "core", "backlog-limit"), 2);
+    assert_int_equal(mock.stream.aborts, 2);
+    assert_ptr_equal(listener->accept_queue, done);
+    assert_int_equal(listener->child_list->remote_port, 1004);
+    assert_int_equal(listener->child_list->next->remote_port, 1005);
+    tn_close(stack, fd);
+}
+
 static void closing_a_listener_resets_who_waits(void **state)
 {
     int fd = listener_on(80, 10);
@@ -456,6 +480,7 @@ int main(void)
         WORDS_TEST(connections_are_accepted_in_order),
         WORDS_TEST(what_came_before_accept_is_there),
         WORDS_TEST(backlog_counts_handshakes_and_is_limited),
+        WORDS_TEST(old_handshake_makes_room_for_a_new_one),
         WORDS_TEST(closing_a_listener_resets_who_waits),
         WORDS_TEST(connection_reset_while_waiting_is_accepted_and_fails),
         WORDS_TEST(connection_that_fails_in_its_handshake_goes),
