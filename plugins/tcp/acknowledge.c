@@ -43,17 +43,28 @@ static void take_sack(struct tn_self *self, struct tcp_conn *conn, const struct 
 
 /* ---- Progress ---- */
 
-/* RFC 6298 §3, RFC 7323 §4: from when the latest of what was sent but once was sent; else by the echoed timestamp. */
+/* What was sent more than once is measured by the echoed timestamp (RFC 7323 §4). One from before the last copy may mean
+ * that the first copy was on its way longer than the timeout; or that its acknowledgement got lost, and then the time of
+ * waiting for the timer is in it. Unbounded, a few of those would stretch the timeout to minutes. */
+static void measure_by_timestamp(struct tn_self *self, struct tcp_conn *conn, uint32_t echo, tn_time resent)
+{
+    uint32_t age = tcp_clock(self) + conn->ts_offset - echo;
+    if (age >= INT32_MAX)
+        return;
+    tn_time since_last = self->core->now(self) - resent, rtt = age * TN_MSEC;
+    if (rtt > since_last + TN_MSEC)
+        rtt = tn_max(since_last, tn_min(rtt, conn->rto * TN_USEC));
+    tcp_rtt_sample(self, conn, rtt);
+}
+
+/* RFC 6298 §3: from when the latest of what was sent but once was sent. */
 static void measure(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg,
                     const struct tcp_delivery *delivery)
 {
-    if (delivery->sent) {
+    if (delivery->sent)
         tcp_rtt_sample(self, conn, self->core->now(self) - delivery->sent);
-    } else if (conn->flags & TCP_TIMESTAMPS && seg->has_timestamps) {
-        uint32_t age = tcp_clock(self) + conn->ts_offset - seg->ts_echo;
-        if (age < INT32_MAX)
-            tcp_rtt_sample(self, conn, age * TN_MSEC);
-    }
+    else if (delivery->resent && conn->flags & TCP_TIMESTAMPS && seg->has_timestamps)
+        measure_by_timestamp(self, conn, seg->ts_echo, delivery->resent);
 }
 
 /* The octet that was sent to probe a closed window has been taken: it counts as sent from now on. */

@@ -52,6 +52,18 @@ static int take_apart(struct tn_self *self, struct tn_packet *packet, struct tcp
     return -1;
 }
 
+/* What may be acknowledged at most: a probe of a closed window was sent, but does not count as such. */
+static uint32_t highest_sent(const struct tcp_conn *conn)
+{
+    return conn->snd_nxt + (conn->flags & TCP_PROBED ? 1 : 0);
+}
+
+/* RFC 5961 §5 */
+static bool ack_in_range(const struct tcp_conn *conn, uint32_t ack)
+{
+    return tcp_le(conn->snd_una - conn->max_snd_wnd, ack) && tcp_le(ack, highest_sent(conn));
+}
+
 /* ---- §3.10.7.4, first: sequence number ---- */
 
 /* RFC 7323 §5.3 R1: a timestamp from the past, unless there was none for so long that it may have wrapped (§5.5). */
@@ -60,6 +72,16 @@ static bool is_old_timestamp(struct tn_self *self, const struct tcp_conn *conn, 
     const uint32_t idle = 24u * 24 * 3600 * 1000; /* 24 days of milliseconds */
     return conn->flags & TCP_TS_RECENT && seg->has_timestamps && tcp_lt(seg->ts_value, conn->ts_recent) &&
            tcp_clock(self) - conn->ts_recent_at < idle;
+}
+
+/* RFC 7323 §4.3 (2) */
+static void note_timestamp(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    if (!seg->has_timestamps || !tcp_le(conn->ts_recent, seg->ts_value) ||
+        !tcp_le(seg->seq, conn->last_ack_sent))
+        return;
+    conn->ts_recent = seg->ts_value;
+    conn->ts_recent_at = tcp_clock(self);
 }
 
 static void refuse(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg, enum tcp_drop reason)
@@ -110,6 +132,16 @@ static void note_old_data(struct tcp_conn *conn, const struct tcp_segment *seg)
     conn->flags |= TCP_DSACK;
 }
 
+/* Data that came again because our acknowledgement got lost is not acceptable, but the peer measures its round-trip time by
+ * the timestamp that the next acknowledgement echoes; the old one would be as old as its timeout. Its numbers must be as
+ * near the right ones as those of a segment that is accepted (RFC 7323 §5.3 is wary of others' timestamps). */
+static void note_old_timestamp(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    bool near = seg->len > 0 && conn->rcv_nxt - seg->seq <= 0xffff;
+    if (near && seg->flags & TN_TCP_ACK && ack_in_range(conn, seg->ack))
+        note_timestamp(self, conn, seg);
+}
+
 /* The SYN that began this connection, again: our answer to it was lost. The RFC would have an ACK, which a peer in SYN-SENT
  * does not understand. */
 static bool is_syn_again(const struct tcp_conn *conn, const struct tcp_segment *seg)
@@ -136,6 +168,7 @@ static void refuse_sequence(struct tn_self *self, struct tcp_conn *conn, struct 
     if (conn->state == TCP_ST_TIME_WAIT && seg->flags & TN_TCP_FIN)
         tcp_enter_time_wait(self, conn); /* the peer's FIN again: 2 MSL from now */
     note_old_data(conn, seg);
+    note_old_timestamp(self, conn, seg);
     bool old = seg->len > 0 && tcp_le(seg->seq + seg->len, conn->rcv_nxt);
     refuse(self, conn, seg, old ? TCP_DROP_OLD_DATA : TCP_DROP_OUT_OF_WINDOW);
 }
@@ -194,12 +227,7 @@ static bool check_sequence(struct tn_self *self, struct tcp_conn *conn, struct t
         refuse_sequence(self, conn, seg);
         return false;
     }
-    /* RFC 7323 §4.3 (2) */
-    if (seg->has_timestamps && tcp_le(conn->ts_recent, seg->ts_value) &&
-        tcp_le(seg->seq, conn->last_ack_sent)) {
-        conn->ts_recent = seg->ts_value;
-        conn->ts_recent_at = tcp_clock(self);
-    }
+    note_timestamp(self, conn, seg);
     return true;
 }
 
@@ -245,12 +273,6 @@ static void take_syn(struct tn_self *self, struct tcp_conn *conn, struct tcp_seg
 
 /* ---- Fifth: ACK ---- */
 
-/* What may be acknowledged at most: a probe of a closed window was sent, but does not count as such. */
-static uint32_t highest_sent(const struct tcp_conn *conn)
-{
-    return conn->snd_nxt + (conn->flags & TCP_PROBED ? 1 : 0);
-}
-
 /* False: the segment is used up, and perhaps the connection has ended. */
 static bool complete_handshake(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
@@ -272,8 +294,7 @@ static bool take_ack(struct tn_self *self, struct tcp_conn *conn, struct tcp_seg
     }
     if (conn->state == TCP_ST_SYN_RECEIVED)
         return complete_handshake(self, conn, seg);
-    /* RFC 5961 §5 */
-    if (tcp_lt(seg->ack, conn->snd_una - conn->max_snd_wnd) || tcp_lt(highest_sent(conn), seg->ack)) {
+    if (!ack_in_range(conn, seg->ack)) {
         challenge(self, conn, seg, TCP_DROP_ACK_OUT_OF_RANGE);
         return false;
     }

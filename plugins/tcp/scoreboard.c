@@ -157,8 +157,8 @@ static void note_delivery(struct tn_self *self, struct tcp_conn *conn, const str
     if (run->fate == TCP_FATE_SACKED)
         return; /* was noted then */
     delivery->octets += octets;
-    if (!run->repeated)
-        delivery->sent = tn_max(delivery->sent, run->sent);
+    tn_time *latest = run->repeated ? &delivery->resent : &delivery->sent;
+    *latest = tn_max(*latest, run->sent);
     /* RFC 8985 §6.2 step 2: an answer too early for the second copy is to the first. */
     tn_time age = self->core->now(self) - run->sent;
     if (!run->repeated || age >= conn->srtt * TN_USEC / 2)

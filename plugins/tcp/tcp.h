@@ -369,6 +369,7 @@ uint32_t tcp_initial_window(struct tn_self *self, const struct tcp_conn *conn);
 struct tcp_delivery {
     uint32_t octets; /* newly acknowledged or selectively acknowledged */
     tn_time sent;    /* when the latest of those that were sent once was sent; 0: none */
+    tn_time resent;  /* when the latest of the others was sent last */
 };
 
 /* [snd_nxt, end) is being sent: notes it; snd_nxt is the caller's. False if there is no record to be had. */

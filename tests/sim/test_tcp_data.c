@@ -577,6 +577,19 @@ static void timestamp_is_echoed_of_the_segment_that_is_acknowledged(void **state
     dialogue_stop(&d);
 }
 
+/* Its acknowledgement was lost: by the old timestamp the peer would measure how long it waited. */
+static void timestamp_of_repeated_data_is_echoed(void **state)
+{
+    established_with_timestamps();
+    peer(&d, "P. 1:11 ack 1 <nop,nop,TS val 1010 ecr 0>");
+    stack(&d, ". 1 ack 11 <nop,nop,TS val * ecr 1010>");
+    peer(&d, "P. 1:11 ack 1 <nop,nop,TS val 3010 ecr 0>");
+    stack(&d, ". 1 ack 11 <nop,nop,TS val * ecr 3010>");
+    peer(&d, "P. 1:11 ack 9 <nop,nop,TS val 5010 ecr 0>"); /* which nobody of this connection would send */
+    stack(&d, ". 1 ack 11 <nop,nop,TS val * ecr 3010>");
+    dialogue_stop(&d);
+}
+
 /* MUST-64 */
 static void timestamp_is_found_at_any_alignment(void **state)
 {
@@ -678,6 +691,7 @@ int main(void)
         cmocka_unit_test(old_timestamp_is_refused_with_an_ack),
         cmocka_unit_test(segment_without_the_agreed_timestamp_is_dropped),
         cmocka_unit_test(timestamp_is_echoed_of_the_segment_that_is_acknowledged),
+        cmocka_unit_test(timestamp_of_repeated_data_is_echoed),
         cmocka_unit_test(timestamp_is_found_at_any_alignment),
         cmocka_unit_test(nothing_is_sent_while_idle),
         cmocka_unit_test(keepalive_probes_an_idle_peer),

@@ -97,6 +97,31 @@ static void timeout_follows_the_round_trip_time(void **state)
     dialogue_stop(&d);
 }
 
+/* RFC 7323 §4 measures what was sent twice; waiting for the timer must not count. */
+static void timestamps_do_not_stretch_the_timeout_by_waiting(void **state)
+{
+    dialogue_start(&d, "{ minimum-rto: 1s }");
+    user_listens(&d);
+    d.ts_said = 1;
+    peer(&d, "S 0 <mss 1000,nop,nop,TS val 1 ecr 0>");
+    stack(&d, "S. 0 ack 1");
+    peer(&d, ". 1 ack 1");
+    user_accepts(&d);
+    user_writes(&d, 10);
+    stack(&d, "P. 1:11 ack 1");
+    uint32_t first = d.ts_heard;
+    for (unsigned gap = 1; gap <= 16; gap *= 2)
+        stack_after(&d, gap * TN_SEC, "P. 1:11 ack 1");
+    char text[80];
+    snprintf(text, sizeof(text), ". 1 ack 11 <nop,nop,TS val 2 ecr %u>", first);
+    peer(&d, text);
+    user_writes(&d, 10);
+    stack(&d, "P. 11:21 ack 1");
+    tn_sim_run(d.sim, 3 * TN_SEC); /* not 31 */
+    assert_true(stack_said(&d) >= 1);
+    dialogue_stop(&d);
+}
+
 /* MUST-20, MUST-21, SHLD-11 */
 static void blackhole_ends_the_connection_at_the_user_timeout(void **state)
 {
@@ -339,6 +364,7 @@ int main(void)
         cmocka_unit_test(lost_data_is_repeated_with_backoff),
         cmocka_unit_test(backoff_stays_until_there_is_a_measurement),
         cmocka_unit_test(timeout_follows_the_round_trip_time),
+        cmocka_unit_test(timestamps_do_not_stretch_the_timeout_by_waiting),
         cmocka_unit_test(blackhole_ends_the_connection_at_the_user_timeout),
         cmocka_unit_test(blackhole_is_endured_for_five_minutes),
         cmocka_unit_test(timeout_after_a_lost_syn_is_three_seconds),
