@@ -147,7 +147,6 @@ static void tap_gone(struct tn_self *self, struct tn_interface *ifc)
     if (link->gone)
         return;
     link->gone = true;
-    ifc->up = false;
     (void)self->core->watch(self, ifc, -1);
     self->core->link_writable(self, ifc); /* what waits for the device is not to wait for ever */
     self->core->log(self, TN_LOG_ERROR, "%s: the TAP device %s has gone", ifc->name, link->device);
