@@ -458,10 +458,12 @@ static void accept_one(void)
     int fd = tn_accept(f.stack, f.listener, NULL, NULL);
     if (fd < 0)
         return;
-    if (f.fd < 0)
-        f.fd = fd;
-    else
+    if (f.fd >= 0) {
         tn_close(f.stack, fd);
+        return;
+    }
+    f.fd = fd;
+    f.written = f.read = 0; /* TIME-WAIT may have ended in a new connection */
 }
 
 static void step(struct input *in)
