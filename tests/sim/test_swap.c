@@ -78,7 +78,8 @@ static int teardown(void **state)
 
 /* ---- Another build of a plugin: the same code with another build id ---- */
 
-static void make_other_build(struct fixture *f, const char *name, uint8_t mark, char *path, size_t size)
+/* Its id is the one of the file on the plugin path with `mark` (not 0) in its first byte: returns that byte. */
+static uint8_t make_other_build(struct fixture *f, const char *name, uint8_t mark, char *path, size_t size)
 {
     static uint8_t bytes[4 << 20];
     snprintf(path, size, "%s/%s.so", TN_TEST_PLUGIN_DIR, name);
@@ -91,6 +92,7 @@ static void make_other_build(struct fixture *f, const char *name, uint8_t mark, 
     bool found = false;
     for (size_t i = 0; i + 36 <= len && !found; i++)
         if (memcmp(bytes + i, "\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU", 16) == 0) {
+            mark ^= bytes[i + 16];
             bytes[i + 16] = mark;
             found = true;
         }
@@ -99,16 +101,17 @@ static void make_other_build(struct fixture *f, const char *name, uint8_t mark, 
     assert_non_null(out);
     assert_int_equal(fwrite(bytes, 1, len, out), len);
     fclose(out);
+    return mark;
 }
 
 static void swap_to_other_build(struct fixture *f, struct tn_stack *stack, const char *name, uint8_t mark)
 {
     char path[128], before[80], expected[3];
     strcpy(before, tn_stack_build_id(stack, name));
-    make_other_build(f, name, mark, path, sizeof(path));
+    uint8_t first = make_other_build(f, name, mark, path, sizeof(path));
     if (tn_stack_swap(stack, name, path, &f->error) < 0)
         fail_msg("%s", f->error.text);
-    snprintf(expected, sizeof(expected), "%02x", mark);
+    snprintf(expected, sizeof(expected), "%02x", first);
     assert_memory_equal(tn_stack_build_id(stack, name), expected, 2);
     assert_string_not_equal(tn_stack_build_id(stack, name), before);
 }
