@@ -147,8 +147,8 @@ static void add_delay(struct tn_stack *stack, struct tn_text *t, bool colour, ui
     paint(t, colour, COLOUR_NONE);
 }
 
-static void trace_packet(struct tn_stack *stack, const struct tn_interface *ifc,
-                         const struct tn_packet *packet, bool out)
+static void trace_bytes(struct tn_stack *stack, const struct tn_interface *ifc,
+                        const struct tn_packet *packet, struct tn_cursor bytes, bool out)
 {
     tn_time now = stack->env.now(stack->env.context);
     int64_t wall = wall_now(stack); /* the same for every reader */
@@ -162,12 +162,30 @@ static void trace_packet(struct tn_stack *stack, const struct tn_interface *ifc,
         char line[LINE_MAX];
         struct tn_text t = tn_text_init(line, sizeof(line));
         add_head(wall, &t, sink->colour, serial, out ? "out" : "in", out ? COLOUR_OUT : COLOUR_IN, ifc->name);
-        struct tn_cursor cursor = tn_packet_cursor(packet);
+        struct tn_cursor cursor = bytes;
         describe_layers(stack, first_layer(ifc->link_type), packet, &cursor, &t, sink->colour);
         if (out)
             add_delay(stack, &t, sink->colour, serial, now);
         sink->fn(sink->context, line);
     }
+}
+
+/* A packet of many pieces is described as what it is on the wire: one. */
+static void trace_pieces(struct tn_stack *stack, const struct tn_interface *ifc,
+                         const struct tn_packet *packet, bool out)
+{
+    uint8_t frame[FRAME_MAX];
+    size_t len = tn_packet_read(packet, 0, frame, sizeof(frame));
+    trace_bytes(stack, ifc, packet, tn_cursor(frame, len), out);
+}
+
+static void trace_packet(struct tn_stack *stack, const struct tn_interface *ifc,
+                         const struct tn_packet *packet, bool out)
+{
+    if (packet->more)
+        trace_pieces(stack, ifc, packet, out);
+    else
+        trace_bytes(stack, ifc, packet, tn_packet_cursor(packet), out);
 }
 
 static void observe_packet(struct tn_stack *stack, const struct tn_interface *ifc,

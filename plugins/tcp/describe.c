@@ -100,7 +100,5 @@ void tcp_describe(const struct tn_packet *packet, struct tn_cursor *cursor, stru
         return;
     }
     describe_options(out, &options);
-    /* The cursor is over the first piece; the others hold payload alone. */
-    size_t more = packet && packet->more ? packet->total - packet->len : 0;
-    tn_text_add(out, " len %zu", tn_left(cursor) + more);
+    tn_text_add(out, " len %zu", tn_left(cursor));
 }

@@ -599,6 +599,48 @@ static void timestamp_is_found_at_any_alignment(void **state)
     dialogue_stop(&d);
 }
 
+/* ---- The trace ---- */
+
+static char traced[8192];
+
+static void keep_line(void *context, const char *line)
+{
+    size_t used = strlen(traced);
+    snprintf(traced + used, sizeof(traced) - used, "%s\n", line);
+}
+
+static void assert_traced(const char *text)
+{
+    if (!strstr(traced, text))
+        fail_msg("not in the trace: %s\n%s", text, traced);
+}
+
+static void trace_describes_segments_and_states(void **state)
+{
+    char text[80];
+    traced[0] = '\0';
+    dialogue_start(&d, "{}");
+    user_listens(&d);
+    tn_stack_trace(d.stack, keep_line, NULL, false);
+    peer(&d, "S 0 <mss 1460,sackOK,TS val 7 ecr 0,nop,wscale 7>");
+    stack(&d, "S. 0 ack 1");
+    assert_traced(
+        "tcp 40000 > 7 [S] seq 5000 ack 0 win 65535 <mss 1460,sackOK,TS val 7 ecr 0,nop,wscale 7> len 0\n");
+    assert_traced("10.0.7.7:7 CLOSED -> SYN-RECEIVED\n");
+    peer(&d, ". 1 ack 1 <nop,nop,TS val 8 ecr *>");
+    assert_traced("10.0.7.7:7 SYN-RECEIVED -> ESTABLISHED\n");
+    user_accepts(&d);
+    user_writes(&d, 1448); /* a header and views of the send queue */
+    snprintf(text, sizeof(text), "tcp 7 > 40000 [P.] seq %u ack 5001 win 32768 <nop,nop,TS val ", d.iss + 1);
+    assert_traced(text);
+    assert_traced(" ecr 8> len 1448");
+    peer(&d, ". 2 ack 1 <hex 0500>"); /* options that end too early */
+    assert_traced("<bad length 0 of option 5> len 0");
+    tn_stack_trace(d.stack, NULL, NULL, false);
+    (void)stack_said(&d);
+    dialogue_stop(&d);
+}
+
 /* ---- Keep-alive ---- */
 
 /* MUST-25 */
@@ -693,6 +735,7 @@ int main(void)
         cmocka_unit_test(timestamp_is_echoed_of_the_segment_that_is_acknowledged),
         cmocka_unit_test(timestamp_of_repeated_data_is_echoed),
         cmocka_unit_test(timestamp_is_found_at_any_alignment),
+        cmocka_unit_test(trace_describes_segments_and_states),
         cmocka_unit_test(nothing_is_sent_while_idle),
         cmocka_unit_test(keepalive_probes_an_idle_peer),
         cmocka_unit_test(keepalive_waits_two_hours),
