@@ -34,6 +34,7 @@ struct run {
     const char *wire; /* options */
     const char *tcp;
     unsigned packets; /* limit of the pool; 0: plenty */
+    unsigned swap;    /* tcp is swapped after every so many steps; 0: never */
     uint64_t octets;
     struct tn_sim *sim;
     struct side a, b;
@@ -227,15 +228,26 @@ static void report(const struct run *run, tn_time span)
            (unsigned long long)again, (unsigned long long)timeouts);
 }
 
+static void swap(struct run *run, unsigned step)
+{
+    struct tn_error error;
+    if (run->swap == 0 || step % run->swap != 0)
+        return;
+    if (tn_stack_swap(step / run->swap % 2 ? run->a.stack : run->b.stack, "tcp", NULL, &error) < 0)
+        fail_msg("%s", error.text);
+}
+
 /* Both sides write all and read all, within `limit`; returns the hash over all packets. */
 static uint64_t transfer(struct run run, tn_time limit)
 {
     start(&run);
     meet(&run);
     tn_time from = tn_sim_now(run.sim), until = from + limit;
-    do
+    unsigned step = 0;
+    do {
         pump(&run);
-    while (!ended(&run) && tn_sim_advance(run.sim, until));
+        swap(&run, ++step);
+    } while (!ended(&run) && tn_sim_advance(run.sim, until));
     check(&run);
     report(&run, tn_sim_now(run.sim) - from);
     tn_close(run.a.stack, run.a.fd);
@@ -318,6 +330,15 @@ static void same_seed_gives_the_same_packets(void **state)
     assert_true(transfer(run, 3600 * TN_SEC) != first);
 }
 
+/* The code is replaced again and again, in the middle of everything; the packets are those of a run without. */
+static void swaps_change_nothing(void **state)
+{
+    struct run run = {.seed = seed_or(10), .wire = BAD_WIRE, .tcp = "{}", .octets = MEGABYTE / 4};
+    uint64_t without = transfer(run, 3600 * TN_SEC);
+    run.swap = 20;
+    assert_true(transfer(run, 3600 * TN_SEC) == without);
+}
+
 /* A wire and options by chance. TCP_SWEEP=N tries N of them instead of a few. */
 static void over_wires_of_all_kinds(void **state)
 {
@@ -352,6 +373,7 @@ int main(void)
         cmocka_unit_test(through_a_small_pool),
         cmocka_unit_test(over_a_slow_wire_with_a_short_queue),
         cmocka_unit_test(same_seed_gives_the_same_packets),
+        cmocka_unit_test(swaps_change_nothing),
         cmocka_unit_test(over_wires_of_all_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
