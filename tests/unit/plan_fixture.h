@@ -16,7 +16,7 @@ static char dir[64];
 
 static inline void write_file(const char *name, const char *text)
 {
-    char path[256];
+    char path[512];
     snprintf(path, sizeof(path), "%s/%s", dir, name);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -26,7 +26,7 @@ static inline void write_file(const char *name, const char *text)
 
 static inline void remove_file(const char *name)
 {
-    char path[256];
+    char path[512];
     snprintf(path, sizeof(path), "%s/%s", dir, name);
     assert_int_equal(unlink(path), 0);
 }
