@@ -95,7 +95,7 @@ enum tn_local tn_core_address_kind(struct tn_self *self, uint8_t family, const s
 enum tn_local tn_address_kind_in(const struct tn_stack *stack, uint8_t family, uint16_t vrf,
                                  const struct tn_addr *addr, uint16_t *ifindex)
 {
-    const struct local_node *n = find_local(stack, family, 0, vrf, addr);
+    const struct local_node *n = find_local(stack, family, 0, vrf == TN_VRF_ANY ? -1 : vrf, addr);
     if (!n)
         return TN_LOCAL_NONE;
     *ifindex = n->entry->address.ifindex;

@@ -26,7 +26,7 @@ int tn_address_remove(struct tn_stack *stack, const struct tn_address *address);
 void tn_address_each(struct tn_stack *stack, void (*each)(void *context, const struct tn_address *address),
                      void *context);
 
-/* For paths. What `addr` is in `vrf`, and on which interface; the address to speak from on an interface to
+/* For paths. What `addr` is in `vrf` (TN_VRF_ANY: in any), and on which interface; the address to speak from on an interface to
  * next hop `near` (vrf -1: of any); the first interface that is up and has an address, 0 if there is none. */
 enum tn_local tn_address_kind_in(const struct tn_stack *stack, uint8_t family, uint16_t vrf,
                                  const struct tn_addr *addr, uint16_t *ifindex);

@@ -107,6 +107,7 @@ struct tn_plan_listen {
     uint8_t family;     /* of addr; 0 when addr is unspecified */
     struct tn_addr addr;
     uint16_t port;
+    uint16_t vrf; /* TN_VRF_ANY: all */
     struct tn_position at;
 };
 

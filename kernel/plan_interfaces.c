@@ -17,7 +17,7 @@ static int read_vrf(struct tn_plan_reader *r, const struct tn_yaml_node *mapping
 {
     const struct tn_yaml_node *node = tn_plan_get(mapping, "vrf");
     uint32_t number = 0;
-    int err = node ? tn_plan_number(r, node, 0, UINT16_MAX, &number) : 0;
+    int err = node ? tn_plan_number(r, node, 0, TN_VRF_MAX, &number) : 0;
     *vrf = (uint16_t)number;
     return err;
 }

@@ -84,7 +84,7 @@ static int read_route(struct tn_plan_reader *r, const struct tn_plan_interface *
     if (!to)
         return tn_plan_fail(r, item->at, "found no 'to' in a route, expected 'to: default' or 'to: PREFIX'");
     if ((value = tn_plan_get(item, "vrf")))
-        err = tn_plan_number(r, value, 0, UINT16_MAX, &vrf);
+        err = tn_plan_number(r, value, 0, TN_VRF_MAX, &vrf);
     route->vrf = (uint16_t)vrf;
     if (!err && (value = tn_plan_get(item, "metric")))
         err = tn_plan_number(r, value, 0, UINT32_MAX, &route->metric);

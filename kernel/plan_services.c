@@ -1,5 +1,6 @@
-/* services: and what each listens on: TRANSPORT/PORT or TRANSPORT/ADDRESS:PORT. */
+/* services: and what each listens on: TRANSPORT/PORT or TRANSPORT/ADDRESS:PORT, in every VRF or (@VRF) in one. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "plan_read.h"
@@ -115,6 +116,23 @@ static int read_listen_address(struct tn_plan_reader *r, char *text, struct tn_p
     return 0;
 }
 
+static int read_listen_vrf(struct tn_plan_reader *r, const char *text, struct tn_plan_listen *listen)
+{
+    char quoted[TN_QUOTE_MAX];
+    size_t digits = strspn(text, "0123456789");
+    unsigned long vrf = digits > 0 && digits <= 5 ? strtoul(text, NULL, 10) : ULONG_MAX;
+    if (text[digits] != '\0' || vrf > TN_VRF_MAX)
+        return tn_plan_fail(r, listen->at, "listen: found %s as the VRF, expected a number from 0 to %u",
+                            tn_quote(quoted, text), TN_VRF_MAX);
+    listen->vrf = (uint16_t)vrf;
+    return 0;
+}
+
+static bool in_vrf(const struct tn_plan_listen *listen, uint16_t vrf)
+{
+    return listen->vrf == TN_VRF_ANY || listen->vrf == vrf;
+}
+
 /* A unicast address must be this stack's own: binding to another would fail when the stack starts. */
 static int check_local(struct tn_plan_reader *r, const struct tn_plan_listen *listen)
 {
@@ -126,16 +144,20 @@ static int check_local(struct tn_plan_reader *r, const struct tn_plan_listen *li
     for (size_t i = 0; i < r->plan->interface_count; i++) {
         const struct tn_plan_interface *ifc = &r->plan->interfaces[i];
         for (size_t k = 0; k < ifc->address_count; k++)
-            if (ifc->addresses[k].family == listen->family &&
+            if (ifc->addresses[k].family == listen->family && in_vrf(listen, ifc->addresses[k].vrf) &&
                 tn_addr_equal(&ifc->addresses[k].addr, &listen->addr))
                 return 0;
     }
     tn_plan_address_text(&out, listen->family, &listen->addr);
-    return tn_plan_fail(r, listen->at,
-                        "listen: found %s, which no interface has, expected an address of this stack", text);
+    return tn_plan_fail(
+        r, listen->at,
+        listen->vrf == TN_VRF_ANY
+            ? "listen: found %s, which no interface has, expected an address of this stack"
+            : "listen: found %s, which no interface has in that VRF, expected an address of it",
+        text);
 }
 
-/* Cuts `text` into transport, address and port. */
+/* Cuts `text` into transport, address, port and VRF. */
 static int read_listen(struct tn_plan_reader *r, const struct tn_yaml_node *item, char *text,
                        struct tn_plan_listen *listen)
 {
@@ -145,8 +167,14 @@ static int read_listen(struct tn_plan_reader *r, const struct tn_yaml_node *item
     if (!rest || rest == text)
         return fail_listen(r, item);
     *rest++ = '\0';
+    char *at = strrchr(rest, '@');
+    if (at)
+        *at = '\0';
     char *colon = strrchr(rest, ':'), *port = colon ? colon + 1 : rest;
+    listen->vrf = TN_VRF_ANY;
     int err = find_transport(r, text, listen);
+    if (!err && at)
+        err = read_listen_vrf(r, at + 1, listen);
     if (err)
         return err;
     if (!read_port(port, &listen->port))
@@ -195,7 +223,7 @@ static bool is_before(struct tn_position a, struct tn_position b)
     return a.line < b.line || (a.line == b.line && a.column < b.column);
 }
 
-/* By port; of one port those on all addresses first, then by address. */
+/* By port and VRF; of these those on all addresses first, then by address. */
 static int compare_listens(const void *a, const void *b)
 {
     const struct tn_plan_listen *x = ((const struct owned *)a)->listen,
@@ -203,6 +231,8 @@ static int compare_listens(const void *a, const void *b)
     int order = x->protocol - y->protocol;
     if (!order)
         order = x->port - y->port;
+    if (!order)
+        order = x->vrf - y->vrf;
     if (!order)
         order = x->family - y->family;
     if (!order)
@@ -219,21 +249,57 @@ static int fail_taken(struct tn_plan_reader *r, const struct owned *a, const str
                         first->plugin->name, first->listen->at.line);
 }
 
-static int check_ports(struct tn_plan_reader *r, const struct owned *sorted, size_t count)
+/* Whether two listens on the same port in the same VRF are for the same packets. */
+static bool same_end(const struct tn_plan_listen *a, const struct tn_plan_listen *b)
 {
-    size_t group = 0; /* the first of the same port */
-    for (size_t i = 1; i < count; i++) {
-        const struct tn_plan_listen *a = sorted[i - 1].listen, *b = sorted[i].listen;
-        if (a->protocol != b->protocol || a->port != b->port) {
-            group = i;
-            continue;
-        }
-        if (!sorted[group].listen->family) /* on all addresses */
-            return fail_taken(r, &sorted[group], &sorted[i]);
-        if (a->family == b->family && tn_addr_equal(&a->addr, &b->addr))
+    return !a->family || !b->family || (a->family == b->family && tn_addr_equal(&a->addr, &b->addr));
+}
+
+/* Of [from, to), all on one port in one VRF, two that clash. */
+static int check_group(struct tn_plan_reader *r, const struct owned *sorted, size_t from, size_t to)
+{
+    for (size_t i = from + 1; i < to; i++) {
+        if (!sorted[from].listen->family) /* on all addresses */
+            return fail_taken(r, &sorted[from], &sorted[i]);
+        if (same_end(sorted[i - 1].listen, sorted[i].listen))
             return fail_taken(r, &sorted[i - 1], &sorted[i]);
     }
     return 0;
+}
+
+/* Of [from, to), all on one port, those in every VRF (from `any` on) that clash with one in a single VRF. */
+static int check_everywhere(struct tn_plan_reader *r, const struct owned *sorted, size_t from, size_t any,
+                            size_t to)
+{
+    for (size_t i = from; i < any; i++)
+        for (size_t k = any; k < to; k++)
+            if (same_end(sorted[i].listen, sorted[k].listen))
+                return fail_taken(r, &sorted[i], &sorted[k]);
+    return 0;
+}
+
+static bool same_port(const struct tn_plan_listen *a, const struct tn_plan_listen *b)
+{
+    return a->protocol == b->protocol && a->port == b->port;
+}
+
+static int check_ports(struct tn_plan_reader *r, const struct owned *sorted, size_t count)
+{
+    int err = 0;
+    for (size_t from = 0, to; from < count && !err; from = to) {
+        size_t group = from; /* the first of the same VRF; TN_VRF_ANY is the last one */
+        for (to = from + 1; to < count && same_port(sorted[from].listen, sorted[to].listen) && !err; to++) {
+            if (sorted[to].listen->vrf == sorted[group].listen->vrf)
+                continue;
+            err = check_group(r, sorted, group, to);
+            group = to;
+        }
+        if (!err)
+            err = check_group(r, sorted, group, to);
+        if (!err && sorted[group].listen->vrf == TN_VRF_ANY)
+            err = check_everywhere(r, sorted, from, group, to);
+    }
+    return err;
 }
 
 static int check_all_ports(struct tn_plan_reader *r)

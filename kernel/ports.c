@@ -9,6 +9,9 @@
  * SO_REUSEADDR and none of them listens: that lets a server start again while its old connections are in
  * TIME-WAIT. Two sockets never listen at the same address.
  *
+ * Each VRF has ports of its own. A socket in TN_VRF_ANY wants its port in all of them: it is refused where any of
+ * them has given the port away, and while it has the port, nobody gets it anywhere.
+ *
  * Ephemeral ports are chosen by RFC 6056 §3.3.3: a counter, displaced by a keyed hash of the destination, so
  * that ports are not reused early and nobody outside can foretell the next one. */
 #include <errno.h>
@@ -150,10 +153,11 @@ static bool holders_conflict(const struct tn_port *p, const struct tn_socket *so
     return p->holders > 0;
 }
 
-static bool bind_conflicts(const struct tn_sockets *sockets, const struct tn_socket *sock,
-                           const struct tn_addr *addr, uint16_t port)
+static bool bind_conflicts_in(const struct tn_sockets *sockets, const struct tn_socket *sock, uint16_t vrf,
+                              const struct tn_addr *addr, uint16_t port)
 {
     struct tn_port key = port_key(sock, &any_address, port);
+    key.vrf = vrf;
     if (tn_addr_is_zero(addr)) {
         key.whole = true;
         return holders_conflict(port_find(sockets, &key), sock);
@@ -164,13 +168,40 @@ static bool bind_conflicts(const struct tn_sockets *sockets, const struct tn_soc
     return holders_conflict(port_find(sockets, &key), sock);
 }
 
+static bool bind_conflicts(const struct tn_sockets *sockets, const struct tn_socket *sock,
+                           const struct tn_addr *addr, uint16_t port)
+{
+    if (bind_conflicts_in(sockets, sock, TN_VRF_ANY, addr, port))
+        return true;
+    if (sock->vrf != TN_VRF_ANY)
+        return bind_conflicts_in(sockets, sock, sock->vrf, addr, port);
+    for (unsigned vrf = 0; vrf <= sockets->vrf_most; vrf++)
+        if (bind_conflicts_in(sockets, sock, (uint16_t)vrf, addr, port))
+            return true;
+    return false;
+}
+
+/* Whether a socket that hears in every VRF is bound to the port with this address or with all. */
+static bool bound_everywhere(const struct tn_sockets *sockets, const struct tn_socket *sock,
+                             const struct tn_addr *local, uint16_t port)
+{
+    struct tn_port key = port_key(sock, &any_address, port);
+    key.vrf = TN_VRF_ANY;
+    const struct tn_port *p = port_find(sockets, &key);
+    if (p && p->bound > 0)
+        return true;
+    key.addr = *local;
+    p = port_find(sockets, &key);
+    return p && p->bound > 0;
+}
+
 /* A connection may share its local port with other connections, but not with somebody's bound one. */
 static bool connect_conflicts(struct tn_stack *stack, const struct tn_socket *sock,
                               const struct tn_addr *local, uint16_t port)
 {
     struct tn_port key = port_key(sock, &any_address, port);
     const struct tn_port *p = port_find(stack->sockets, &key);
-    if (p && p->bound > 0)
+    if ((p && p->bound > 0) || bound_everywhere(stack->sockets, sock, local, port))
         return true;
     key.addr = *local;
     p = port_find(stack->sockets, &key);
@@ -216,6 +247,8 @@ int tn_port_hold(struct tn_stack *stack, struct tn_socket *sock)
     if (!p)
         return -ENOBUFS;
     port_attach(sock, p);
+    if (sock->vrf != TN_VRF_ANY && sock->vrf > stack->sockets->vrf_most)
+        stack->sockets->vrf_most = sock->vrf;
     return 0;
 }
 
@@ -266,14 +299,14 @@ int tn_port_move(struct tn_stack *stack, struct tn_socket *sock, const struct tn
         return -ENOBUFS;
     struct tn_port *old = sock->port;
     bool takes = sock->taker_link != NULL;
-    tn_port_untake(sock);
+    tn_port_untake(stack, sock);
     port_attach(sock, p); /* before the old one goes: they share the whole port's record */
     port_count(old, sock, (uint32_t)-1);
     port_count(old->all, sock, (uint32_t)-1);
     port_put(stack->sockets, old);
     sock->local = *addr;
     if (takes)
-        tn_port_take(sock);
+        tn_port_take(stack, sock);
     return 0;
 }
 
@@ -281,7 +314,7 @@ void tn_port_release(struct tn_stack *stack, struct tn_socket *sock)
 {
     if (!sock->port)
         return;
-    tn_port_untake(sock);
+    tn_port_untake(stack, sock);
     port_detach(stack->sockets, sock);
 }
 
@@ -296,13 +329,13 @@ int tn_port_listen(struct tn_stack *stack, struct tn_socket *sock)
     sock->flags |= TN_SOCK_LISTENING;
     sock->port->listeners++;
     sock->port->all->listeners++;
-    tn_port_take(sock);
+    tn_port_take(stack, sock);
     return 0;
 }
 
-void tn_port_unlisten(struct tn_socket *sock)
+void tn_port_unlisten(struct tn_stack *stack, struct tn_socket *sock)
 {
-    tn_port_untake(sock);
+    tn_port_untake(stack, sock);
     sock->flags &= ~TN_SOCK_LISTENING;
     sock->port->listeners--;
     sock->port->all->listeners--;
@@ -323,10 +356,16 @@ void tn_port_share(struct tn_socket *sock, bool on)
 
 /* ---- Who takes what is sent to no connection ---- */
 
-void tn_port_take(struct tn_socket *sock)
+static size_t *takers_like(struct tn_stack *stack, const struct tn_socket *sock)
+{
+    return sock->vrf == TN_VRF_ANY ? &stack->sockets->takers_in_any : &stack->sockets->takers_in_one;
+}
+
+void tn_port_take(struct tn_stack *stack, struct tn_socket *sock)
 {
     if (sock->taker_link)
         return;
+    ++*takers_like(stack, sock);
     struct tn_socket **list = &sock->port->takers;
     sock->taker_next = *list;
     sock->taker_link = list;
@@ -335,10 +374,11 @@ void tn_port_take(struct tn_socket *sock)
     *list = sock;
 }
 
-void tn_port_untake(struct tn_socket *sock)
+void tn_port_untake(struct tn_stack *stack, struct tn_socket *sock)
 {
     if (!sock->taker_link)
         return;
+    --*takers_like(stack, sock);
     *sock->taker_link = sock->taker_next;
     if (sock->taker_next)
         sock->taker_next->taker_link = sock->taker_link;
@@ -359,12 +399,13 @@ static struct tn_socket *best_taker(const struct tn_port *p, uint16_t ifindex)
     return best;
 }
 
-struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tuple *tuple, uint16_t ifindex)
+static struct tn_socket *taker_in(const struct tn_stack *stack, const struct tn_tuple *tuple, uint16_t vrf,
+                                  uint16_t ifindex)
 {
     struct tn_port key = {
         .addr = tuple->local,
         .port = tuple->local_port,
-        .vrf = tuple->vrf,
+        .vrf = vrf,
         .transport = tuple->transport,
         .family = tuple->family,
     };
@@ -373,4 +414,15 @@ struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tu
         return taker;
     key.addr = any_address;
     return best_taker(port_find(stack->sockets, &key), ifindex);
+}
+
+struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tuple *tuple, uint16_t ifindex)
+{
+    const struct tn_sockets *sockets = stack->sockets;
+    struct tn_socket *taker = NULL;
+    if (sockets->takers_in_one > 0)
+        taker = taker_in(stack, tuple, tuple->vrf, ifindex);
+    if (!taker && sockets->takers_in_any > 0)
+        taker = taker_in(stack, tuple, TN_VRF_ANY, ifindex);
+    return taker;
 }

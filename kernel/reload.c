@@ -118,7 +118,7 @@ static bool has_listen(const struct tn_plan_plugin *plugin, const struct tn_plan
 {
     for (size_t i = 0; plugin && i < plugin->listen_count; i++) {
         const struct tn_plan_listen *b = &plugin->listens[i];
-        if (a->port == b->port && a->protocol == b->protocol && a->family == b->family &&
+        if (a->port == b->port && a->protocol == b->protocol && a->family == b->family && a->vrf == b->vrf &&
             strcmp(a->transport, b->transport) == 0 && tn_addr_equal(&a->addr, &b->addr))
             return true;
     }

@@ -133,6 +133,7 @@ static void add_row_of_socket(struct tn_rows *rows, struct tn_socket *s)
                             tn_json_address(s->family, &s->local, -1), "local-port", s->local_port, "remote",
                             tn_json_address(s->family, &s->remote, -1), "remote-port", s->remote_port,
                             "owner", owner ? owner->name : "");
+    json_object_set_new(row, "vrf", s->vrf == TN_VRF_ANY ? json_null() : json_integer(s->vrf));
     json_object_set_new(row, "receive-queue", tn_json_number(s->rx.bytes));
     json_object_set_new(row, "send-queue", tn_json_number(s->tx.bytes));
     json_object_set_new(row, "listening", json_boolean(s->flags & TN_SOCK_LISTENING));

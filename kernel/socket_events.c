@@ -151,6 +151,7 @@ static int listen_in(struct tn_stack *stack, struct tn_slot *service, const stru
      * need not be there yet: a reload may add it later. */
     if (type == SOCK_STREAM)
         tn_port_share(sock, true);
+    sock->vrf = listen->vrf;
     error = tn_socket_bind(stack, sock, &listen->addr, listen->port);
     if (error == 0 && type == SOCK_STREAM)
         error = tn_socket_listen(stack, sock, -1);
@@ -192,7 +193,7 @@ static void unlisten_each(void *context, struct tn_socket *sock)
     const struct tn_plan_listen *l = u->listen;
     bool waits = (sock->flags & TN_SOCK_LISTENING) || sock->type == SOCK_DGRAM;
     if (sock->owner != u->service->self.slot || !waits || sock->protocol != l->protocol ||
-        sock->local_port != l->port || !tn_addr_equal(&sock->local, &l->addr) ||
+        sock->local_port != l->port || sock->vrf != l->vrf || !tn_addr_equal(&sock->local, &l->addr) ||
         (l->family != 0 && sock->family != l->family))
         return;
     u->found = true;

@@ -57,6 +57,15 @@ static int set_linger(struct tn_socket *sock, const void *value, socklen_t len)
     return 0;
 }
 
+/* A port belongs to the VRF in which it was taken. */
+static int set_vrf(struct tn_socket *sock, int v)
+{
+    if (v < 0 || v > (int)TN_VRF_ANY || sock->port)
+        return -EINVAL;
+    sock->vrf = (uint16_t)v;
+    return 0;
+}
+
 static int set_socket_option(struct tn_socket *sock, int name, const void *value, socklen_t len)
 {
     int v;
@@ -84,6 +93,8 @@ static int set_socket_option(struct tn_socket *sock, int name, const void *value
     case SO_SNDBUF:
         sock->sndbuf = buffer_size(v);
         return 0;
+    case TN_SO_VRF:
+        return set_vrf(sock, v);
     default:
         return -ENOPROTOOPT;
     }
@@ -114,6 +125,8 @@ static int get_socket_option(struct tn_socket *sock, int name, void *value, sock
         return put_int(value, len, sock->family);
     case SO_ACCEPTCONN:
         return put_int(value, len, (sock->flags & TN_SOCK_LISTENING) != 0);
+    case TN_SO_VRF:
+        return put_int(value, len, sock->vrf);
     case SO_LINGER:
         return put_bytes(value, len, &linger, sizeof(linger));
     default:

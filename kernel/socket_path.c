@@ -31,14 +31,13 @@ struct tn_addr tn_socket_source(struct tn_stack *stack, const struct tn_socket *
     return class == TN_ADDR_LOOPBACK ? sock->local : any_address;
 }
 
-/* Finds the socket's path to `dst`, and the source if `src` is zero. */
-int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, struct tn_addr *src,
+int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf, struct tn_addr *src,
                         const struct tn_addr *dst)
 {
     sock->path = (struct tn_path){0};
     if (tn_addr_is_zero(dst))
         return -ENETUNREACH;
-    int error = tn_core_path_find(tn_core_self(stack), sock->family, sock->vrf, src, dst, &sock->path);
+    int error = tn_core_path_find(tn_core_self(stack), sock->family, vrf, src, dst, &sock->path);
     if (error == 0)
         error = path_allowed(sock, &sock->path);
     if (error < 0)
@@ -46,9 +45,10 @@ int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, struct t
     return error;
 }
 
-void tn_socket_remember_path(struct tn_socket *sock, const struct tn_addr *src, const struct tn_addr *dst,
-                             bool chosen)
+void tn_socket_remember_path(struct tn_socket *sock, uint16_t vrf, const struct tn_addr *src,
+                             const struct tn_addr *dst, bool chosen)
 {
+    sock->path_vrf = vrf;
     sock->path_to = *dst;
     sock->path_from = *src;
     sock->path_chosen = chosen;
@@ -56,17 +56,18 @@ void tn_socket_remember_path(struct tn_socket *sock, const struct tn_addr *src, 
 
 /* The path to `dst`, and the source that goes with it; remembered for the next datagram to the same
  * destination. */
-int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, struct tn_addr *src,
+int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf, struct tn_addr *src,
                       const struct tn_addr *dst)
 {
     bool chosen = tn_addr_is_zero(src);
-    if (sock->path.generation == stack->path_generation && tn_addr_equal(&sock->path_to, dst) &&
+    if (sock->path.generation == stack->path_generation && sock->path_vrf == vrf &&
+        tn_addr_equal(&sock->path_to, dst) &&
         (chosen ? sock->path_chosen : tn_addr_equal(src, &sock->path_from))) {
         *src = sock->path_from;
         return path_allowed(sock, &sock->path);
     }
-    int error = tn_socket_find_path(stack, sock, src, dst);
+    int error = tn_socket_find_path(stack, sock, vrf, src, dst);
     if (error == 0)
-        tn_socket_remember_path(sock, src, dst, chosen);
+        tn_socket_remember_path(sock, vrf, src, dst, chosen);
     return error;
 }

@@ -165,16 +165,16 @@ static int stream_give(struct tn_stack *stack, struct tn_socket *sock, struct tn
 
 /* ---- Datagrams ---- */
 
-/* Sends the payload to (dst, port). Consumes it. */
+/* Sends the payload in `vrf` to (dst, port). Consumes it. */
 static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
-                           struct tn_addr src, const struct tn_addr *dst, uint16_t port)
+                           uint16_t vrf, struct tn_addr src, const struct tn_addr *dst, uint16_t port)
 {
     struct tn_self *transport = tn_socket_transport(stack, sock);
-    int error = transport ? tn_socket_path_to(stack, sock, &src, dst) : -ENETDOWN;
+    int error = transport ? tn_socket_path_to(stack, sock, vrf, &src, dst) : -ENETDOWN;
     if (error == 0 && !sock->port) {
         error = tn_port_bind(stack, sock, &any_address, 0);
         if (error == 0)
-            tn_port_take(sock);
+            tn_port_take(stack, sock);
     }
     if (error < 0) {
         tn_packet_free(&stack->pool, packet);
@@ -185,7 +185,7 @@ static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struc
     packet->gso = TN_GSO_NONE;
     packet->family = sock->family;
     packet->protocol = sock->protocol;
-    packet->vrf = sock->vrf;
+    packet->vrf = vrf;
     packet->tos = sock->tos;
     packet->ttl = sock->ttl;
     if (packet->ttl == 0 && sock->path.kind == TN_PATH_MULTICAST)
@@ -235,7 +235,8 @@ ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, const 
     if (len > 0)
         memcpy(packet->data, bytes, len);
     packet->serial = stack->trace_cause;
-    error = datagram_output(stack, sock, packet, tn_socket_source(stack, sock), &to->addr, to->port);
+    error = datagram_output(stack, sock, packet, tn_socket_vrf(sock), tn_socket_source(stack, sock),
+                            &to->addr, to->port);
     return error < 0 ? error : (ssize_t)len;
 }
 
@@ -252,7 +253,7 @@ int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const str
     bool many = (to->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST)) != 0;
     struct tn_addr src = many ? tn_socket_source(stack, sock) : to->dst;
     struct tn_addr dst = to->src;
-    return datagram_output(stack, sock, packet, src, &dst, to->src_port);
+    return datagram_output(stack, sock, packet, to->vrf, src, &dst, to->src_port);
 }
 
 /* ---- Both ---- */
@@ -276,6 +277,6 @@ int tn_core_socket_give(struct tn_self *self, struct tn_socket *sock, struct tn_
         tn_packet_free(&stack->pool, packet);
         return error;
     }
-    return datagram_output(stack, sock, packet, tn_socket_source(stack, sock), &sock->remote,
-                           sock->remote_port);
+    return datagram_output(stack, sock, packet, tn_socket_vrf(sock), tn_socket_source(stack, sock),
+                           &sock->remote, sock->remote_port);
 }

@@ -67,6 +67,10 @@ struct tn_sockets {
     size_t event_count;
     size_t count;
     size_t limit;
+    uint16_t vrf_most; /* the highest VRF in which a port was ever held */
+    size_t
+        takers_in_any; /* takers in TN_VRF_ANY, and the others: what there is none of need not be looked for */
+    size_t takers_in_one;
     unsigned walkers; /* walks over all sockets that are under way: slabs stay */
     uint32_t last_id;
     uint32_t next_ephemeral;   /* RFC 6056 §3.3.3 */
@@ -111,12 +115,12 @@ int tn_port_move(struct tn_stack *stack, struct tn_socket *sock, const struct tn
 void tn_port_release(struct tn_stack *stack, struct tn_socket *sock);
 /* Marks the socket as a listener (TN_SOCK_LISTENING). -EADDRINUSE if another one listens where it would. */
 int tn_port_listen(struct tn_stack *stack, struct tn_socket *sock);
-void tn_port_unlisten(struct tn_socket *sock);
+void tn_port_unlisten(struct tn_stack *stack, struct tn_socket *sock);
 /* Sets or clears TN_SOCK_REUSEADDR. */
 void tn_port_share(struct tn_socket *sock, bool on);
 /* The socket takes (no longer takes) what is sent to its port and to no connection. */
-void tn_port_take(struct tn_socket *sock);
-void tn_port_untake(struct tn_socket *sock);
+void tn_port_take(struct tn_stack *stack, struct tn_socket *sock);
+void tn_port_untake(struct tn_stack *stack, struct tn_socket *sock);
 /* The best taker for what is sent to the tuple's local end, received on interface `ifindex`. */
 struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tuple *tuple, uint16_t ifindex);
 
@@ -157,14 +161,19 @@ int tn_socket_take_error(struct tn_socket *sock);
 
 /* The address to speak from: the bound one, unless that is not one to speak from (all zero: the path's choice). */
 struct tn_addr tn_socket_source(struct tn_stack *stack, const struct tn_socket *sock);
-/* Finds the socket's path to `dst`, and the source if `src` is zero. -ENETUNREACH, -EACCES (SO_BROADCAST), ... */
-int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, struct tn_addr *src,
+/* The VRF in which the socket sends what is no answer. */
+static inline uint16_t tn_socket_vrf(const struct tn_socket *sock)
+{
+    return sock->vrf == TN_VRF_ANY ? 0 : sock->vrf;
+}
+/* Finds the socket's path in `vrf` to `dst`, and the source if `src` is zero. -ENETUNREACH, -EACCES (SO_BROADCAST), ... */
+int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf, struct tn_addr *src,
                         const struct tn_addr *dst);
 /* Datagrams: the path that was found leads from `src` (`chosen` by it) to `dst`. */
-void tn_socket_remember_path(struct tn_socket *sock, const struct tn_addr *src, const struct tn_addr *dst,
-                             bool chosen);
+void tn_socket_remember_path(struct tn_socket *sock, uint16_t vrf, const struct tn_addr *src,
+                             const struct tn_addr *dst, bool chosen);
 /* Datagrams: as tn_socket_find_path, but the path to the last destination is remembered. */
-int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, struct tn_addr *src,
+int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf, struct tn_addr *src,
                       const struct tn_addr *dst);
 
 /* ---- socket_receive.c ---- */

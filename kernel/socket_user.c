@@ -78,7 +78,7 @@ int tn_socket_bind(struct tn_stack *stack, struct tn_socket *sock, const struct 
     int error = tn_port_bind(stack, sock, addr, port);
     if (error == 0 && sock->type == SOCK_DGRAM) {
         sock->bound = *addr;
-        tn_port_take(sock);
+        tn_port_take(stack, sock);
     }
     return error;
 }
@@ -115,7 +115,7 @@ int tn_socket_listen(struct tn_stack *stack, struct tn_socket *sock, int backlog
     const struct tn_transport_ops *ops = transport->plugin->transport;
     error = ops->listen ? ops->listen(transport, sock) : -EOPNOTSUPP;
     if (error < 0)
-        tn_port_unlisten(sock);
+        tn_port_unlisten(stack, sock);
     return error;
 }
 
@@ -175,16 +175,19 @@ static int connect_to(struct tn_stack *stack, struct tn_socket *sock, const stru
     struct tn_addr old = sock->local;
     struct tn_addr src = tn_socket_source(stack, sock);
     bool bound = sock->port != NULL, chosen = tn_addr_is_zero(&src);
-    int error = tn_socket_find_path(stack, sock, &src, addr);
+    if (sock->vrf == TN_VRF_ANY && bound) /* a connection is in one */
+        return -EINVAL;
+    sock->vrf = tn_socket_vrf(sock);
+    int error = tn_socket_find_path(stack, sock, sock->vrf, &src, addr);
     if (error < 0)
         return error;
     if (sock->type == SOCK_DGRAM)
-        tn_socket_remember_path(sock, &src, addr, chosen);
+        tn_socket_remember_path(sock, sock->vrf, &src, addr, chosen);
     sock->remote = *addr;
     sock->remote_port = port;
     error = take_local_end(stack, sock, &src);
     if (error == 0) {
-        tn_port_untake(sock); /* from now on it takes what comes from there alone */
+        tn_port_untake(stack, sock); /* from now on it takes what comes from there alone */
         tn_tuple_insert(stack, sock);
         sock->flags |= sock->type == SOCK_STREAM ? TN_SOCK_CONNECTING : TN_SOCK_CONNECTED;
         const struct tn_transport_ops *ops = transport->plugin->transport;
@@ -193,7 +196,7 @@ static int connect_to(struct tn_stack *stack, struct tn_socket *sock, const stru
     if (error < 0) {
         give_local_end_back(stack, sock, &old, bound);
         if (sock->type == SOCK_DGRAM && sock->port)
-            tn_port_take(sock);
+            tn_port_take(stack, sock);
     }
     return error;
 }
@@ -205,7 +208,7 @@ void tn_socket_disconnect(struct tn_stack *stack, struct tn_socket *sock)
     bool bound = (sock->flags & TN_SOCK_BOUND) != 0;
     give_local_end_back(stack, sock, bound ? &sock->bound : &any_address, bound);
     if (sock->port)
-        tn_port_take(sock);
+        tn_port_take(stack, sock);
 }
 
 int tn_core_socket_connect(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr,
@@ -269,7 +272,7 @@ void tn_socket_end(struct tn_stack *stack, struct tn_socket *sock, bool abort)
     sock->user = NULL;
     sock->owner = TN_SLOT_NONE;
     sock->fd = -1;
-    tn_port_untake(sock);
+    tn_port_untake(stack, sock);
     if (sock->flags & TN_SOCK_LISTENING)
         abort_children(stack, sock);
     bool queued = (sock->flags & TN_SOCK_QUEUED) != 0;

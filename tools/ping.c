@@ -12,7 +12,7 @@
 struct settings {
     struct target target;
     json_int_t count; /* 0: until Ctrl-C */
-    json_int_t interval_ms, timeout_ms, size;
+    json_int_t interval_ms, timeout_ms, size, vrf;
     bool df, json;
     const char *address;
 };
@@ -23,7 +23,8 @@ struct sums {
 };
 
 enum {
-    OPTION_DF = OPTION_OWN
+    OPTION_DF = OPTION_OWN,
+    OPTION_VRF,
 };
 
 static const struct option options[] = {
@@ -32,6 +33,7 @@ static const struct option options[] = {
     {"size", required_argument, NULL, 's'},
     {"timeout", required_argument, NULL, 'W'},
     {"df", no_argument, NULL, OPTION_DF},
+    {"vrf", required_argument, NULL, OPTION_VRF},
     {"json", no_argument, NULL, OPTION_JSON},
     {"control", required_argument, NULL, OPTION_CONTROL},
     {"stack", required_argument, NULL, OPTION_STACK},
@@ -42,12 +44,12 @@ static const struct option options[] = {
 /* ---- Arguments ---- */
 
 /* A number between the bounds, times `unit`, to *out. */
-static int read_number(char letter, double least, double most, double unit, json_int_t *out)
+static int read_number(const char *name, double least, double most, double unit, json_int_t *out)
 {
     char *end;
     double value = strtod(optarg, &end);
     if (end == optarg || *end || !(value >= least && value <= most))
-        return usage(&verb_ping, "-%c %s: expected a number from %.*f to %.0f", letter, optarg,
+        return usage(&verb_ping, "%s %s: expected a number from %.*f to %.0f", name, optarg,
                      least < 1 && least > 0 ? 2 : 0, least, most);
     *out = (json_int_t)(value * unit);
     return 0;
@@ -57,13 +59,15 @@ static int set_option(struct settings *s, int option)
 {
     switch (option) {
     case 'c':
-        return read_number('c', 1, 1e9, 1, &s->count);
+        return read_number("-c", 1, 1e9, 1, &s->count);
     case 'i':
-        return read_number('i', 0.01, 3600, 1000, &s->interval_ms);
+        return read_number("-i", 0.01, 3600, 1000, &s->interval_ms);
     case 's':
-        return read_number('s', 0, 65507, 1, &s->size);
+        return read_number("-s", 0, 65507, 1, &s->size);
     case 'W':
-        return read_number('W', 0.01, 3600, 1000, &s->timeout_ms);
+        return read_number("-W", 0.01, 3600, 1000, &s->timeout_ms);
+    case OPTION_VRF:
+        return read_number("--vrf", 0, TN_VRF_MAX, 1, &s->vrf);
     case OPTION_DF:
         s->df = true;
         break;
@@ -170,8 +174,9 @@ static void on_interrupt(int number)
 
 static json_t *make_request(const struct settings *s)
 {
-    json_t *args = json_pack("{s:s,s:I,s:I,s:I,s:I,s:b}", "to", s->address, "count", s->count, "interval",
-                             s->interval_ms, "size", s->size, "timeout", s->timeout_ms, "df", s->df);
+    json_t *args =
+        json_pack("{s:s,s:I,s:I,s:I,s:I,s:b,s:I}", "to", s->address, "count", s->count, "interval",
+                  s->interval_ms, "size", s->size, "timeout", s->timeout_ms, "df", s->df, "vrf", s->vrf);
     return json_pack("{s:s,s:s,s:o}", "cmd", "call", "command", "ping", "args", args);
 }
 
@@ -226,6 +231,7 @@ const struct verb verb_ping = {
             "  -s, --size BYTES     of data in a request (56)\n"
             "  -W, --timeout SECS   to wait for an answer (1)\n"
             "      --df             requests must not be fragmented\n"
+            "      --vrf N          in this VRF (0)\n"
             "      --json           a JSON object an answer\n"
             "      --stack NAME     which stack, if several run\n"
             "      --control PATH   … by its control socket\n"

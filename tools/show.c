@@ -37,6 +37,8 @@ static void add_endpoint(const json_t *row, const char *address, const char *por
 static void local_cell(const json_t *row, struct tn_text *out)
 {
     add_endpoint(row, "local", "local-port", out);
+    if (number_of(row, "vrf") > 0)
+        tn_text_add(out, "@%d", (int)number_of(row, "vrf"));
 }
 
 static void remote_cell(const json_t *row, struct tn_text *out)

@@ -88,7 +88,7 @@ struct tn_socket {
     struct tn_addr remote;       /* all zero: none */
     uint16_t local_port;
     uint16_t remote_port;
-    uint16_t vrf;
+    uint16_t vrf;     /* TN_VRF_ANY: takes what comes in any, and sends in 0 what is no answer */
     uint16_t ifindex; /* bound to this interface; 0: any */
     uint8_t family;   /* AF_… */
     uint8_t type;     /* SOCK_STREAM, SOCK_DGRAM */
@@ -135,6 +135,7 @@ struct tn_socket {
             struct tn_addr path_to;   /* where `path` leads */
             struct tn_addr path_from; /* the source that goes with it */
             bool path_chosen;         /* … which was left to the route */
+            uint16_t path_vrf;
         };
     };
     uint32_t rx_memory;           /* datagrams: what rx really occupies, in bytes; rcvbuf limits this */

@@ -162,6 +162,11 @@ int tn_getpeername(struct tn_stack *stack, int fd, struct sockaddr *addr, sockle
 int tn_setsockopt(struct tn_stack *stack, int fd, int level, int name, const void *value, socklen_t len);
 int tn_getsockopt(struct tn_stack *stack, int fd, int level, int name, void *value, socklen_t *len);
 
+/* Options of level SOL_SOCKET that Linux has not. TN_SO_VRF (int): the VRF that the socket is in (0), or TN_VRF_ANY: it
+ * takes what comes in any VRF that has no socket of its own for it; connections that it accepts are in the VRF in which
+ * they came. Set it before the socket has a port (-EINVAL after). */
+#define TN_SO_VRF 0x544e01
+
 /* Like poll(): events and revents are POLLIN, POLLOUT, POLLERR, POLLHUP. Looks once, does not wait. */
 struct tn_pollfd {
     int fd;

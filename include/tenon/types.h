@@ -87,6 +87,11 @@ struct tn_addr {
     };
 };
 
+/* VRFs are numbered; addresses, routes and sockets are each in one, 0 where nothing else is said. A socket may also
+ * take what comes in any of them. */
+#define TN_VRF_ANY 0xffffu
+#define TN_VRF_MAX 0xfffeu
+
 /* Families are the system's AF_ numbers; tables over families have this many entries. */
 #define TN_FAMILY_MAX 16
 

@@ -204,8 +204,8 @@ static void bad_keys_of_an_address_are_refused(void **state)
                 "expected address or vrf, did you mean 'address'?");
     refuse_keys("addresses: [{ vrf: 1 }]",
                 "s.yaml:1:45: found no 'address', expected ADDRESS/LENGTH, such as 10.0.7.7/24");
-    refuse_keys("addresses: [{ address: 10.0.7.7/24, vrf: 65536 }]",
-                "s.yaml:1:74: vrf: found '65536', expected a whole number, from 0 to 65535");
+    refuse_keys("addresses: [{ address: 10.0.7.7/24, vrf: 65535 }]",
+                "s.yaml:1:74: vrf: found '65535', expected a whole number, from 0 to 65534");
 }
 
 /* ---- Routes ---- */

@@ -137,6 +137,50 @@ static void listen_address_of_nobody_is_refused(void **state)
         "s.yaml:3:30: listen: found fd00::7, which no interface has, expected an address of this stack");
 }
 
+static void listen_in_one_vrf_names_it_after_an_at(void **state)
+{
+    struct tn_plan *plan =
+        plan_of(TRANSPORTS "services: { echo: { listen: [tcp/7@5, 'udp/10.0.7.7:7@0', tcp/8] } }\n");
+    const struct tn_plan_listen *l = plan->plugins[plan->plugin_count - 1].listens;
+    assert_int_equal(l[0].vrf, 5);
+    assert_int_equal(l[0].port, 7);
+    assert_int_equal(l[1].vrf, 0);
+    assert_int_equal(l[1].family, AF_INET);
+    assert_int_equal(l[2].vrf, TN_VRF_ANY);
+    tn_plan_free(plan);
+}
+
+static void bad_vrf_of_a_listen_is_refused(void **state)
+{
+    const char *wrong[] = {"", "red", "-1", "65535", "5x"};
+    for (size_t i = 0; i < TN_ARRAY_SIZE(wrong); i++) {
+        char listen[64], expected[256];
+        snprintf(listen, sizeof(listen), "['tcp/7@%s']", wrong[i]);
+        snprintf(expected, sizeof(expected),
+                 "s.yaml:3:30: listen: found '%s' as the VRF, expected a number from 0 to 65534", wrong[i]);
+        refuse_listen(listen, expected);
+    }
+    refuse_listen("['tcp/10.0.7.7:7@5']",
+                  "s.yaml:3:30: listen: found 10.0.7.7, which no interface has in that VRF, "
+                  "expected an address of it");
+}
+
+static void port_is_taken_once_in_a_vrf(void **state)
+{
+    tn_plan_free(
+        plan_of(TRANSPORTS "services: { echo: { listen: [tcp/7@5, tcp/7@6, 'tcp/10.0.7.7:7@0'] } }\n"));
+    tn_plan_free(
+        plan_of(TRANSPORTS "services: { echo: { listen: ['tcp/10.0.7.8:7', 'tcp/10.0.7.7:7@0'] } }\n"));
+    refuse_listen("[tcp/7@5, tcp/7@6, tcp/7@5]",
+                  "s.yaml:3:48: found port 7 of tcp for echo, expected another: echo has it at line 3");
+    refuse_listen("[tcp/7@5, tcp/7]",
+                  "s.yaml:3:39: found port 7 of tcp for echo, expected another: echo has it at line 3");
+    refuse_listen("['tcp/10.0.7.7:7', 'tcp/10.0.7.7:7@0']",
+                  "s.yaml:3:48: found port 7 of tcp for echo, expected another: echo has it at line 3");
+    refuse_listen("[tcp/7@0, 'tcp/10.0.7.7:7']",
+                  "s.yaml:3:39: found port 7 of tcp for echo, expected another: echo has it at line 3");
+}
+
 static void group_address_can_be_listened_on(void **state)
 {
     struct tn_plan *plan = plan_of(TRANSPORTS "services: { echo: { listen: ['udp/224.0.0.251:5353'] } }\n");
@@ -317,6 +361,9 @@ int main(void)
         cmocka_unit_test(transport_without_a_number_is_refused),
         cmocka_unit_test(bad_listen_address_is_refused),
         cmocka_unit_test(listen_address_of_nobody_is_refused),
+        cmocka_unit_test(listen_in_one_vrf_names_it_after_an_at),
+        cmocka_unit_test(bad_vrf_of_a_listen_is_refused),
+        cmocka_unit_test(port_is_taken_once_in_a_vrf),
         cmocka_unit_test(group_address_can_be_listened_on),
         cmocka_unit_test(port_taken_twice_is_refused),
         cmocka_unit_test(port_on_all_addresses_takes_it_on_each),

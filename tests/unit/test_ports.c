@@ -199,7 +199,7 @@ static void only_one_listens(void **state)
     struct tn_socket *s = bound(TN_SOCK_REUSEADDR, &any, 80), *t = bound(TN_SOCK_REUSEADDR, &one, 80);
     assert_int_equal(tn_port_listen(&stack, s), 0);
     assert_int_equal(tn_port_listen(&stack, t), -EADDRINUSE);
-    tn_port_unlisten(s);
+    tn_port_unlisten(&stack, s);
     assert_int_equal(tn_port_listen(&stack, t), 0);
     assert_int_equal(tn_port_listen(&stack, s), -EADDRINUSE);
     sock_free(s);
@@ -209,13 +209,13 @@ static void only_one_listens(void **state)
 static void taker_of_the_exact_address_comes_first(void **state)
 {
     struct tn_socket *s = bound(TN_SOCK_REUSEADDR, &any, 53), *t = bound(TN_SOCK_REUSEADDR, &one, 53);
-    tn_port_take(s);
-    tn_port_take(t);
+    tn_port_take(&stack, s);
+    tn_port_take(&stack, t);
     struct tn_tuple at_one = to(&one, 53), at_two = to(&two, 53), elsewhere = to(&one, 54);
     assert_ptr_equal(tn_port_taker(&stack, &at_one, 1), t);
     assert_ptr_equal(tn_port_taker(&stack, &at_two, 1), s);
     assert_null(tn_port_taker(&stack, &elsewhere, 1));
-    tn_port_untake(t);
+    tn_port_untake(&stack, t);
     assert_ptr_equal(tn_port_taker(&stack, &at_one, 1), s);
     sock_free(s);
     assert_null(tn_port_taker(&stack, &at_one, 1));
@@ -226,8 +226,8 @@ static void taker_of_the_interface_comes_first(void **state)
 {
     struct tn_socket *s = bound(TN_SOCK_REUSEADDR, &any, 68), *t = bound(TN_SOCK_REUSEADDR, &any, 68);
     s->ifindex = 2;
-    tn_port_take(s);
-    tn_port_take(t);
+    tn_port_take(&stack, s);
+    tn_port_take(&stack, t);
     struct tn_tuple tuple = to(&one, 68);
     assert_ptr_equal(tn_port_taker(&stack, &tuple, 2), s);
     assert_ptr_equal(tn_port_taker(&stack, &tuple, 1), t);
@@ -239,7 +239,7 @@ static void taker_of_the_interface_comes_first(void **state)
 static void moving_a_taker_keeps_it_taking(void **state)
 {
     struct tn_socket *s = bound(0, &any, 53);
-    tn_port_take(s);
+    tn_port_take(&stack, s);
     assert_int_equal(tn_port_move(&stack, s, &one), 0);
     struct tn_tuple at_one = to(&one, 53), at_two = to(&two, 53);
     assert_ptr_equal(tn_port_taker(&stack, &at_one, 1), s);
@@ -247,6 +247,65 @@ static void moving_a_taker_keeps_it_taking(void **state)
     assert_int_equal(try_bind(0, &two, 53), 0);
     assert_int_equal(try_bind(0, &one, 53), -EADDRINUSE);
     sock_free(s);
+}
+
+/* ---- VRFs ---- */
+
+static struct tn_socket *bound_in(uint16_t vrf, const struct tn_addr *addr, uint16_t port)
+{
+    struct tn_socket *sock = sock_new(0);
+    sock->vrf = vrf;
+    assert_int_equal(tn_port_bind(&stack, sock, addr, port), 0);
+    return sock;
+}
+
+static int try_bind_in(uint16_t vrf, const struct tn_addr *addr, uint16_t port)
+{
+    struct tn_socket *sock = sock_new(0);
+    sock->vrf = vrf;
+    int error = tn_port_bind(&stack, sock, addr, port);
+    sock_free(sock);
+    return error;
+}
+
+static void port_taken_in_every_vrf_is_taken_in_each(void **state)
+{
+    struct tn_socket *s = bound_in(TN_VRF_ANY, &any, 7);
+    assert_int_equal(try_bind_in(0, &one, 7), -EADDRINUSE);
+    assert_int_equal(try_bind_in(5, &any, 7), -EADDRINUSE);
+    assert_int_equal(try_bind_in(TN_VRF_ANY, &one, 7), -EADDRINUSE);
+    assert_int_equal(try_bind_in(5, &any, 8), 0);
+    sock_free(s);
+    assert_int_equal(try_bind_in(5, &any, 7), 0);
+}
+
+static void port_taken_in_one_vrf_is_not_free_in_all(void **state)
+{
+    struct tn_socket *s = bound_in(5, &one, 7);
+    assert_int_equal(try_bind_in(TN_VRF_ANY, &any, 7), -EADDRINUSE);
+    assert_int_equal(try_bind_in(TN_VRF_ANY, &one, 7), -EADDRINUSE);
+    assert_int_equal(try_bind_in(TN_VRF_ANY, &two, 7), 0);
+    assert_int_equal(try_bind_in(4, &any, 7), 0);
+    sock_free(s);
+}
+
+static void taker_in_every_vrf_hears_in_each(void **state)
+{
+    struct tn_socket *s = bound_in(TN_VRF_ANY, &any, 53), *t = bound_in(5, &any, 54);
+    tn_port_take(&stack, s);
+    tn_port_take(&stack, t);
+    struct tn_tuple tuple = to(&one, 53);
+    tuple.vrf = 9;
+    assert_ptr_equal(tn_port_taker(&stack, &tuple, 1), s);
+    tuple.vrf = 0;
+    assert_ptr_equal(tn_port_taker(&stack, &tuple, 1), s);
+    tuple.local_port = 54;
+    assert_null(tn_port_taker(&stack, &tuple, 1));
+    tuple.vrf = 5;
+    assert_ptr_equal(tn_port_taker(&stack, &tuple, 1), t);
+    sock_free(s);
+    sock_free(t);
+    assert_int_equal(stack.sockets->takers_in_any + stack.sockets->takers_in_one, 0);
 }
 
 /* ---- Ephemeral ports (RFC 6056) ---- */
@@ -398,6 +457,9 @@ int main(void)
         TEST(taker_of_the_exact_address_comes_first),
         TEST(taker_of_the_interface_comes_first),
         TEST(moving_a_taker_keeps_it_taking),
+        TEST(port_taken_in_every_vrf_is_taken_in_each),
+        TEST(port_taken_in_one_vrf_is_not_free_in_all),
+        TEST(taker_in_every_vrf_hears_in_each),
         TEST(ephemeral_ports_are_in_range_and_differ),
         TEST(ephemeral_port_is_not_used_again_at_once),
         TEST(ephemeral_ports_of_destinations_are_unrelated),
