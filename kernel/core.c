@@ -11,6 +11,7 @@
 #include "log.h"
 #include "neighbour.h"
 #include "route.h"
+#include "segment.h"
 #include "sockets.h"
 #include "stack.h"
 #include "trace.h"
@@ -271,6 +272,7 @@ const struct tn_core tn_core_table = {
     .log = core_log,
     .trace = core_trace,
     .packets_scarce = core_packets_scarce,
+    .packet_segment = tn_core_packet_segment,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

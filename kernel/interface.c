@@ -13,6 +13,7 @@
 
 #include "dispatch.h"
 #include "log.h"
+#include "segment.h"
 #include "trace.h"
 #include "values.h"
 
@@ -219,6 +220,23 @@ void tn_core_frame_output(struct tn_self *self, struct tn_interface *ifc, struct
     framing->plugin->framing->output(framing, ifc, packet, dst, ethertype);
 }
 
+/* Whether the device takes it as one frame: it is no super-frame, or the device cuts those. */
+static bool takes_whole(const struct tn_interface *ifc, const struct tn_packet *packet)
+{
+    size_t link = packet->network - tn_packet_headroom(packet);
+    return packet->gso == TN_GSO_NONE ||
+           (ifc->gso_kinds & 1u << packet->gso && packet->total - link <= ifc->gso_max);
+}
+
+static void enqueue(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
+{
+    if (packet->checksum == TN_CHECKSUM_PARTIAL && !ifc->pub.checksum_offload)
+        tn_packet_complete_checksum(packet);
+    tn_trace_frame(stack, &ifc->pub, packet, true);
+    tn_queue_append(&ifc->out, packet);
+    stack->transmit_pending = true;
+}
+
 void tn_core_transmit(struct tn_self *self, struct tn_interface *public_ifc, struct tn_packet *packet)
 {
     struct tn_stack *stack = self->stack;
@@ -231,11 +249,16 @@ void tn_core_transmit(struct tn_self *self, struct tn_interface *public_ifc, str
         tn_core_drop_packet(stack, packet, TN_CORE_DROP_TRANSMIT_QUEUE_FULL);
         return;
     }
-    if (packet->checksum == TN_CHECKSUM_PARTIAL && !public_ifc->checksum_offload)
-        tn_packet_complete_checksum(packet);
-    tn_trace_frame(stack, public_ifc, packet, true);
-    tn_queue_append(&ifc->out, packet);
-    stack->transmit_pending = true;
+    if (takes_whole(public_ifc, packet)) {
+        enqueue(stack, ifc, packet);
+        return;
+    }
+    struct tn_packet_queue segments = {0};
+    int err = tn_segment(stack, packet, &segments);
+    if (err < 0)
+        tn_core_self(stack)->drops[err == -ENOBUFS ? TN_CORE_DROP_NO_MEMORY : TN_CORE_DROP_NO_SEGMENTER]++;
+    while ((packet = tn_queue_take(&segments)))
+        enqueue(stack, ifc, packet);
 }
 
 static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)

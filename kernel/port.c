@@ -17,6 +17,19 @@ int tn_port_enter(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *
     return 0;
 }
 
+/* What is said of a frame's bytes goes with them; `from` and `to` differ in headroom. */
+static void copy_offloads(struct tn_packet *to, const struct tn_packet *from)
+{
+    ptrdiff_t moved = (ptrdiff_t)tn_packet_headroom(to) - (ptrdiff_t)tn_packet_headroom(from);
+    if (from->checksum != TN_CHECKSUM_PARTIAL)
+        return;
+    to->checksum = TN_CHECKSUM_PARTIAL;
+    to->csum_start = (uint16_t)(from->csum_start + moved);
+    to->csum_offset = from->csum_offset;
+    to->gso = from->gso;
+    to->gso_size = from->gso_size;
+}
+
 /* To the joined stack, whose packets come from a pool of its own: the bytes are copied. */
 static void port_cross(struct tn_stack *stack, const struct tn_ifc *ifc, struct tn_packet *packet)
 {
@@ -24,6 +37,7 @@ static void port_cross(struct tn_stack *stack, const struct tn_ifc *ifc, struct 
     struct tn_packet *copy = tn_packet_new(&peer->pool, packet->total);
     if (copy) {
         (void)tn_packet_read(packet, 0, copy->data, packet->total);
+        copy_offloads(copy, packet);
         (void)tn_port_enter(peer, peer->interfaces[ifc->peer_index], copy);
     } else {
         tn_core_self(peer)->drops[TN_CORE_DROP_NO_MEMORY]++;

@@ -53,7 +53,8 @@
     X(TRANSMIT_FAILED, "transmit-failed", "The device refused the frame")                     \
     X(PORT_FULL, "port-full", "Nobody took the frames of this host or wire interface")        \
     X(SOCKET_FULL, "socket-full", "The socket's receive queue was full")                      \
-    X(PLUGIN_REMOVED, "plugin-removed", "The plugin was being disabled")
+    X(PLUGIN_REMOVED, "plugin-removed", "The plugin was being disabled")                      \
+    X(NO_SEGMENTER, "no-segmenter", "A super-frame that neither the device nor its protocols can cut")
 
 #define TN_ENUM_COUNTER(id, name, help) TN_CORE_##id,
 enum {

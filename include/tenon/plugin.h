@@ -152,13 +152,15 @@ struct tn_interface {
     const void *options; /* the driver's options for this interface: plugin->options_size bytes */
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
     uint64_t tx_stalls; /* times the device was full */
+    uint32_t gso_kinds; /* super-frames that the device takes: 1 << TN_GSO_… */
 };
 
 /* A link driver: moves frames between an interface and a device. */
 struct tn_link_ops {
     size_t interface_size; /* of the driver's record an interface */
     /* Opens the device for `ifc`. 0, or a negative errno with a sentence for people in `why` (without the
-     * interface's name). May set ifc->link_type, lladdr, mtu, gso_max, checksum_offload. */
+     * interface's name). May set ifc->link_type, lladdr, mtu, gso_max, gso_kinds,
+     * checksum_offload. */
     int (*open)(struct tn_self *self, struct tn_interface *ifc, struct tn_text *why);
     void (*close)(struct tn_self *self, struct tn_interface *ifc);
     /* The device has frames (its descriptor is readable, or the port has some): reads at most `budget` and
@@ -197,6 +199,9 @@ struct tn_network_ops {
     /* The address has been added to (or is being removed from) the interface. May be NULL. */
     void (*address_changed)(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr,
                             uint8_t prefix_len, bool added);
+    /* `segment` (from the network header on) was cut from a super-frame as its `index`th, with a copy of the header: makes
+     * length, identification and header checksum its own. May be NULL: super-frames then need a device that cuts them. */
+    void (*fix_segment)(struct tn_self *self, struct tn_packet *segment, uint32_t index);
 };
 
 /* Who finds neighbours' link addresses for a family (ARP, neighbour discovery). The state machine (RFC 4861
@@ -271,6 +276,12 @@ struct tn_transport_ops {
     void (*error)(struct tn_self *self, const struct tn_net_error *error);
     /* The socket's state in a word, for people ("ESTABLISHED"); NULL op: none. */
     const char *(*state_name)(struct tn_self *self, const struct tn_socket *sock);
+    /* Bytes of the transport header that the cursor begins with; 0 if it is none. */
+    size_t (*header_length)(struct tn_self *self, struct tn_cursor header);
+    /* `segment` (from the transport header on) was cut from a super-frame, with a copy of the header, and carries the payload
+     * from `offset` on, to the end if `last`: makes the header's fields its own, the sum of the pseudo-header among them. Both
+     * may be NULL, where a transport sends no super-frames. */
+    void (*fix_segment)(struct tn_self *self, struct tn_packet *segment, uint32_t offset, bool last);
 };
 
 /* A service: a program on sockets. The core opens its listeners as stack.yaml's `listen:` says. Each operation may
@@ -530,6 +541,10 @@ struct tn_core {
     /* Whether packets are running out: less than a quarter is left, which is for packets that pass. What would wait in a
      * queue should be refused then, except where a queue is empty. */
     bool (*packets_scarce)(struct tn_self *self);
+
+    /* Bytes from the transport header (packet->transport) to the end of what goes on the wire at once: a super-frame's longest
+     * segment, or all of any other packet. This, not its own length, must fit the path. */
+    size_t (*packet_segment)(struct tn_self *self, const struct tn_packet *packet);
 };
 
 /* Counting, inline because it is on the path. */

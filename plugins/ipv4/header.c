@@ -72,3 +72,12 @@ uint16_t ipv4_next_id(struct tn_self *self, const struct tn_packet *packet)
     key[2 * TN_IPV4_ADDR_LEN] = packet->protocol;
     return ipv4_state(self)->ids[self->core->keyed_hash(self, key, sizeof(key)) % IPV4_IDS]++;
 }
+
+void ipv4_fix_segment(struct tn_self *self, struct tn_packet *segment, uint32_t index)
+{
+    struct tn_ipv4_header *header = (struct tn_ipv4_header *)(void *)segment->data;
+    header->total_len = tn_to_be16((uint16_t)segment->total);
+    if (!(tn_be16(header->fragment) & TN_IPV4_DF)) /* RFC 6864 §4.1: the others' means nothing */
+        header->id = tn_to_be16((uint16_t)(tn_be16(header->id) + index));
+    ipv4_set_checksum(header, tn_ipv4_header_len(header));
+}

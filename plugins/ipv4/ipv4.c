@@ -95,6 +95,7 @@ static const struct tn_network_ops ipv4_network = {
     .output = ipv4_output,
     .classify = ipv4_classify,
     .map_multicast = ipv4_map_multicast,
+    .fix_segment = ipv4_fix_segment,
 };
 
 static const struct tn_plugin ipv4_plugin = {

@@ -108,6 +108,8 @@ void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len);
 void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, uint16_t id, uint16_t fragment);
 /* Bytes of the header that ipv4_push_header will put. */
 size_t ipv4_header_len_out(const struct tn_packet *packet);
+/* network->fix_segment */
+void ipv4_fix_segment(struct tn_self *self, struct tn_packet *segment, uint32_t index);
 /* An identification that the same source, destination and protocol have not used lately (RFC 6864 §4.3). */
 uint16_t ipv4_next_id(struct tn_self *self, const struct tn_packet *packet);
 

@@ -28,8 +28,9 @@ int ipv4_output(struct tn_self *self, struct tn_packet *packet, const struct tn_
         tn_drop(self, packet, IPV4_DROP_TOO_LONG);
         return -EMSGSIZE;
     }
-    if (tn_unlikely(total > path->mtu && packet->gso == TN_GSO_NONE)) {
-        if (!dont_fragment)
+    if (tn_unlikely(total > path->mtu) &&
+        ipv4_header_len_out(packet) + self->core->packet_segment(self, packet) > path->mtu) {
+        if (!dont_fragment && packet->gso == TN_GSO_NONE)
             return ipv4_output_fragments(self, packet, path);
         tn_drop(self, packet, IPV4_DROP_TOO_BIG);
         return -EMSGSIZE;

@@ -6,8 +6,12 @@
  * the network namespace of this process; an inherited descriptor may belong to a device of another one.
  *
  * A device that somebody else made keeps its state, MTU and addresses; only a device made here is brought up.
- */
+ *
+ * Offloads: with IFF_VNET_HDR a virtio-net header stands before each frame, and says what was left undone of it
+ * (vnet.c). Then the stack may leave things to the kernel at once; what the kernel may leave to the stack is said by
+ * TUNSETOFFLOAD, and kernels that do not know an offload refuse the call. */
 #include "tap.h"
+#include "vnet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,10 +77,58 @@ static int tap_inspect(struct tap_device *device)
     return 0;
 }
 
-/* Frames must come whole and with complete checksums, whatever the device's last user left behind. */
-static int tap_prepare(struct tap_device *device, struct tn_text *why)
+/* Since Linux 6.2. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+/* The kernel's words for offloads. */
+static unsigned long tap_features(unsigned offloads)
 {
-    int err = ioctl(device->fd, TUNSETOFFLOAD, 0) < 0 ? -errno : tap_inspect(device);
+    unsigned long features = 0;
+    if (offloads & TAP_OFFLOAD_CHECKSUM)
+        features |= TUN_F_CSUM;
+    if (offloads & TAP_OFFLOAD_SEGMENTS)
+        features |= TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    if (offloads & TAP_OFFLOAD_DATAGRAMS)
+        features |= TUN_F_USO4 | TUN_F_USO6;
+    return features;
+}
+
+/* Has the device leave undone as much of `offloads` as it can, the last of them being the first to be given up. What its
+ * last user left behind is undone in any case: without `offloads`, frames come whole and with complete checksums. */
+static int tap_set_offloads(struct tap_device *device, unsigned offloads)
+{
+    unsigned without[] = {0, TAP_OFFLOAD_DATAGRAMS, TAP_OFFLOAD_DATAGRAMS | TAP_OFFLOAD_SEGMENTS, ~0u};
+    if (!device->vnet || !(offloads & TAP_OFFLOAD_CHECKSUM))
+        offloads = 0;
+    for (size_t i = 0; i < TN_ARRAY_SIZE(without); i++) {
+        device->offloads = offloads & ~without[i];
+        if (ioctl(device->fd, TUNSETOFFLOAD, tap_features(device->offloads)) == 0)
+            return 0;
+    }
+    return -errno;
+}
+
+/* The header is the short one, and little-endian, whoever attached the descriptor. */
+static int tap_set_header(struct tap_device *device)
+{
+    int len = TAP_VNET_LEN, little_endian = 1;
+    if (!device->vnet)
+        return 0;
+    return ioctl(device->fd, TUNSETVNETHDRSZ, &len) < 0 || ioctl(device->fd, TUNSETVNETLE, &little_endian) < 0
+               ? -errno
+               : 0;
+}
+
+static int tap_prepare(struct tap_device *device, unsigned offloads, struct tn_text *why)
+{
+    int err = tap_set_header(device);
+    if (err == 0)
+        err = tap_set_offloads(device, offloads);
+    if (err == 0)
+        err = tap_inspect(device);
     if (err < 0) {
         tn_text_add(why, "cannot set up the TAP device %s", device->name);
         tap_add_error(why, err);
@@ -138,20 +190,20 @@ static void tap_explain_attach(struct tn_text *why, int err, const char *name)
 }
 
 /* Attaches fd to the device, as a single queue or, where the device was made for several, as one of them. */
-static int tap_set_interface(int fd, const char *name, struct ifreq *ifr)
+static int tap_set_interface(int fd, const char *name, short flags, struct ifreq *ifr)
 {
     *ifr = tap_request(name);
-    ifr->ifr_flags = IFF_TAP | IFF_NO_PI;
+    ifr->ifr_flags = flags;
     if (ioctl(fd, TUNSETIFF, ifr) == 0)
         return 0;
     if (errno != EINVAL)
         return -errno;
     *ifr = tap_request(name);
-    ifr->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE;
+    ifr->ifr_flags = (short)(flags | IFF_MULTI_QUEUE);
     return ioctl(fd, TUNSETIFF, ifr) < 0 ? -errno : 0;
 }
 
-int tap_device_attach(struct tap_device *device, const char *name, struct tn_text *why)
+int tap_device_attach(struct tap_device *device, const char *name, unsigned offloads, struct tn_text *why)
 {
     if (strlen(name) >= IFNAMSIZ) {
         tn_text_add(why, "the device name '%s' is longer than %d characters", name, IFNAMSIZ - 1);
@@ -166,12 +218,14 @@ int tap_device_attach(struct tap_device *device, const char *name, struct tn_tex
     }
     struct ifreq ifr;
     device->created = !tap_exists(name);
-    int err = tap_set_interface(device->fd, name, &ifr);
+    device->vnet = offloads != 0;
+    int err =
+        tap_set_interface(device->fd, name, IFF_TAP | IFF_NO_PI | (device->vnet ? IFF_VNET_HDR : 0), &ifr);
     if (err < 0) {
         tap_explain_attach(why, err, name);
     } else {
         memcpy(device->name, ifr.ifr_name, IFNAMSIZ);
-        err = tap_prepare(device, why);
+        err = tap_prepare(device, offloads, why);
     }
     if (err < 0)
         close(device->fd);
@@ -215,10 +269,6 @@ static int tap_check_inherited(int fd, const char *name, struct ifreq *ifr, stru
         tn_text_add(
             why, "descriptor %d was attached without IFF_NO_PI: frames would start with packet information",
             fd);
-    else if (ifr->ifr_flags & IFF_VNET_HDR)
-        tn_text_add(
-            why, "descriptor %d was attached with IFF_VNET_HDR: frames would start with a virtio-net header",
-            fd);
     else if (*name && strncmp(name, ifr->ifr_name, IFNAMSIZ) != 0)
         tn_text_add(why, "descriptor %d belongs to the device %.15s, but the option device says %s", fd,
                     ifr->ifr_name, name);
@@ -227,7 +277,8 @@ static int tap_check_inherited(int fd, const char *name, struct ifreq *ifr, stru
     return -EINVAL;
 }
 
-int tap_device_inherit(struct tap_device *device, int fd, const char *name, struct tn_text *why)
+int tap_device_inherit(struct tap_device *device, int fd, const char *name, unsigned offloads,
+                       struct tn_text *why)
 {
     struct ifreq ifr;
     memset(device, 0, sizeof(*device));
@@ -235,6 +286,7 @@ int tap_device_inherit(struct tap_device *device, int fd, const char *name, stru
     if (err < 0)
         return err;
     memcpy(device->name, ifr.ifr_name, IFNAMSIZ);
+    device->vnet = ifr.ifr_flags & IFF_VNET_HDR;
     device->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     int flags = device->fd < 0 ? -1 : fcntl(device->fd, F_GETFL);
     if (flags < 0 || fcntl(device->fd, F_SETFL, flags | O_NONBLOCK) < 0) {
@@ -242,7 +294,7 @@ int tap_device_inherit(struct tap_device *device, int fd, const char *name, stru
         tn_text_add(why, "cannot duplicate descriptor %d", fd);
         tap_add_error(why, err);
     } else {
-        err = tap_prepare(device, why);
+        err = tap_prepare(device, offloads, why);
     }
     if (err < 0 && device->fd >= 0)
         close(device->fd);

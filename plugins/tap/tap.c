@@ -5,10 +5,15 @@
  * the stack and the kernel are two stations on one Ethernet, with an address each: the stack's is
  * ifc->lladdr, the kernel's that of the device.
  *
- * In: the core watches the descriptor and calls receive(). Each frame is read into a packet of its own, large
- * enough for the MTU and one byte more, by which a frame that was cut is told from one that just fits.
+ * In: the core watches the descriptor and calls receive(). A frame is read into a spare packet that is large enough for
+ * the longest one and one byte more, by which a frame that was cut is told from one that just fits. A long frame goes up
+ * as it is, and another packet becomes the spare; a short one is copied to a packet of its size, which costs little beside
+ * the system call, and keeps small frames from holding large buffers.
  *
  * Out: one write a frame; a packet in pieces is gathered with writev().
+ *
+ * Offloads (on unless switched off): a virtio-net header goes before each frame (vnet.c), and checksums and the cutting of
+ * super-frames are left to whom they matter, which between two stacks on one machine is nobody.
  *
  * What can happen to the device while it is in use:
  *     it is down         writes fail (EIO), reads find nothing; frames are dropped until it is up again
@@ -21,22 +26,32 @@
 
 #include "tap.h"
 #include "tenon/plugin.h"
+#include "vnet.h"
 
 #define TAP_MTU         1500 /* of a device that cannot be asked */
 #define TAP_LINK_HEADER 18   /* Ethernet header and a VLAN tag: what a frame may be longer than the MTU */
-#define TAP_IOV_MAX     32   /* pieces of a packet that are gathered; a packet in more pieces is copied */
-#define TAP_REST        TN_SEC
+#define TAP_FRAME_MAX   (65535 + TAP_LINK_HEADER) /* a super-frame */
+#define TAP_IOV_MAX     64   /* pieces of a packet that are gathered; a packet in more pieces is copied */
+#define TAP_COPY_SHORT  256  /* what is at most copied out of a spare packet of an Ethernet frame's size */
+#define TAP_COPY_LONG   1856 /* … of a large one: fits a medium buffer */
+#define TAP_BATCH_BYTES \
+    (512 * 1024) /* read at one go, lest what is at its beginning is out of the cache at its end */
+#define TAP_REST TN_SEC
 
 #define TAP_COUNTERS(X)                                                                     \
     X(READ_ERRORS, "read-errors", "Reads that failed and let the device rest for a second") \
     X(GATHERED, "gathered", "Frames that were written from several pieces")
 
-#define TAP_DROPS(X)                                                                            \
-    X(TOO_LONG, "too-long", "In: longer than the MTU of the interface and of the device allow") \
-    X(NO_MEMORY, "no-memory",                                                                   \
-      "In: no packet was free; out: none for a copy of a packet in very many pieces")           \
-    X(DEVICE_DOWN, "device-down", "Out: the TAP device is down (ip link set dev NAME up)")      \
-    X(DEVICE_GONE, "device-gone", "Out: the TAP device was deleted")                            \
+#define TAP_DROPS(X)                                                                              \
+    X(TOO_LONG, "too-long", "In: longer than the MTU of the interface and of the device allow")   \
+    X(NO_MEMORY, "no-memory",                                                                     \
+      "In: no packet was free; out: none for a copy of a packet in very many pieces")             \
+    X(BAD_CHECKSUM_OFFSET, "bad-checksum-offset",                                                 \
+      "In: the device left a checksum to us that would lie outside of the frame")                 \
+    X(BAD_GSO, "bad-gso",                                                                         \
+      "In: a super-frame with fields of segmentation that are wrong or not those of its headers") \
+    X(DEVICE_DOWN, "device-down", "Out: the TAP device is down (ip link set dev NAME up)")        \
+    X(DEVICE_GONE, "device-gone", "Out: the TAP device was deleted")                              \
     X(REFUSED, "refused", "Out: the device did not take the frame")
 
 #define TAP_COUNTER_ID(id, name, help) TAP_##id,
@@ -55,14 +70,20 @@ enum tap_timer {
 struct tap_options {
     char device[TN_OPTION_STRING_MAX];
     int64_t fd;
+    bool checksum_offload;
+    bool segmentation_offload;
+    bool datagram_offload;
 };
 
 /* The driver's record of an interface. */
 struct tap_link {
-    struct tn_timer rest; /* until the descriptor is watched again */
-    uint32_t frame_max;   /* longest frame that is taken */
+    struct tn_timer rest;    /* until the descriptor is watched again */
+    struct tn_packet *spare; /* the next frame is read into it; NULL: none was free yet */
+    uint32_t frame_max;      /* longest frame that is taken */
+    uint32_t copy_max;       /* longest frame that is copied out of the spare packet */
     int fd;
     uint16_t ifindex;
+    bool vnet; /* frames have a virtio-net header */
     bool down; /* the last write found the device down */
     bool gone; /* the device was deleted */
     char device[IFNAMSIZ];
@@ -104,14 +125,34 @@ static int tap_configure(struct tn_self *self, struct tn_interface *ifc, struct 
     return 0;
 }
 
+static unsigned tap_wanted_offloads(const struct tap_options *options)
+{
+    if (!options->checksum_offload)
+        return 0; /* segments need checksums, so the others make no sense without */
+    return TAP_OFFLOAD_CHECKSUM | (options->segmentation_offload ? TAP_OFFLOAD_SEGMENTS : 0) |
+           (options->datagram_offload ? TAP_OFFLOAD_DATAGRAMS : 0);
+}
+
+/* What the stack may leave to the device. */
+static void tap_offer(struct tn_interface *ifc, const struct tap_device *device)
+{
+    ifc->checksum_offload = device->offloads & TAP_OFFLOAD_CHECKSUM;
+    if (device->offloads & TAP_OFFLOAD_SEGMENTS)
+        ifc->gso_kinds |= 1u << TN_GSO_TCP4 | 1u << TN_GSO_TCP6;
+    if (device->offloads & TAP_OFFLOAD_DATAGRAMS)
+        ifc->gso_kinds |= 1u << TN_GSO_UDP;
+    ifc->gso_max = ifc->gso_kinds ? 65535 : 0;
+}
+
 static int tap_open(struct tn_self *self, struct tn_interface *ifc, struct tn_text *why)
 {
     const struct tap_options *options = ifc->options;
     struct tap_link *link = ifc->link;
     struct tap_device device;
+    unsigned wanted = tap_wanted_offloads(options);
     int err = options->fd >= 0
-                  ? tap_device_inherit(&device, (int)options->fd, options->device, why)
-                  : tap_device_attach(&device, options->device[0] ? options->device : ifc->name, why);
+                  ? tap_device_inherit(&device, (int)options->fd, options->device, wanted, why)
+                  : tap_device_attach(&device, options->device[0] ? options->device : ifc->name, wanted, why);
     if (err < 0)
         return err;
     err = tap_configure(self, ifc, &device, why);
@@ -123,10 +164,19 @@ static int tap_open(struct tn_self *self, struct tn_interface *ifc, struct tn_te
     }
     link->fd = device.fd;
     link->ifindex = ifc->index;
-    link->frame_max = (uint32_t)tn_max(ifc->mtu, device.mtu) + TAP_LINK_HEADER;
+    link->vnet = device.vnet;
+    tap_offer(ifc, &device);
+    link->frame_max = ifc->gso_max ? TAP_FRAME_MAX : (uint32_t)tn_max(ifc->mtu, device.mtu) + TAP_LINK_HEADER;
+    link->copy_max = link->frame_max < TAP_COPY_LONG ? TAP_COPY_SHORT : TAP_COPY_LONG;
     memcpy(link->device, device.name, sizeof(link->device));
     self->core->log(self, TN_LOG_INFO, "%s: attached to the TAP device %s%s", ifc->name, device.name,
                     device.created ? ", which was made for it" : "");
+    if (device.offloads != wanted)
+        self->core->log(self, TN_LOG_INFO, "%s: the TAP device %s does without:%s%s%s", ifc->name,
+                        device.name,
+                        wanted & ~device.offloads & TAP_OFFLOAD_CHECKSUM ? " checksum-offload" : "",
+                        wanted & ~device.offloads & TAP_OFFLOAD_SEGMENTS ? " segmentation-offload" : "",
+                        wanted & ~device.offloads & TAP_OFFLOAD_DATAGRAMS ? " datagram-offload" : "");
     return 0;
 }
 
@@ -135,6 +185,8 @@ static void tap_close(struct tn_self *self, struct tn_interface *ifc)
     struct tap_link *link = ifc->link;
     self->core->timer_stop(self, &link->rest);
     (void)self->core->watch(self, ifc, -1);
+    if (link->spare)
+        self->core->packet_free(self, link->spare);
     close(link->fd);
 }
 
@@ -202,76 +254,123 @@ static unsigned tap_write_failed(struct tn_self *self, struct tn_interface *ifc,
 
 /* ---- In ---- */
 
-/* Takes the next frame from the device and forgets it. False when there is none. */
-static bool tap_discard_one(struct tn_self *self, struct tn_interface *ifc)
+/* Takes the next frame from the device and forgets it. 0 when there is none. */
+static size_t tap_discard_one(struct tn_self *self, struct tn_interface *ifc)
 {
     const struct tap_link *link = ifc->link;
     uint8_t byte;
     if (read(link->fd, &byte, sizeof(byte)) < 0) {
         tap_read_failed(self, ifc, errno);
-        return false;
+        return 0;
     }
     self->drops[TAP_DROP_NO_MEMORY]++;
-    return true;
+    return sizeof(byte);
 }
 
-/* Carries one frame from the device up. False when there is none. */
-static bool tap_receive_one(struct tn_self *self, struct tn_interface *ifc)
+/* A packet with the `len` bytes that were read into the spare one: that itself, or a smaller copy. */
+static struct tn_packet *tap_take_frame(struct tn_self *self, struct tap_link *link, size_t len)
+{
+    struct tn_packet *packet = len <= link->copy_max ? self->core->packet_new(self, len) : NULL;
+    if (packet) {
+        memcpy(packet->data, link->spare->data, len);
+        return packet;
+    }
+    packet = link->spare;
+    link->spare = NULL;
+    tn_packet_trim(packet, len);
+    return packet;
+}
+
+static void tap_carry_up(struct tn_self *self, struct tn_interface *ifc, const uint8_t header[TAP_VNET_LEN],
+                         struct tn_packet *packet)
 {
     const struct tap_link *link = ifc->link;
-    struct tn_packet *packet = self->core->packet_new(self, link->frame_max + 1);
-    if (!packet)
-        return tap_discard_one(self, ifc);
-    ssize_t n = read(link->fd, packet->data, packet->len);
-    if (n <= 0) {
-        int err = n < 0 ? errno : EIO;
-        self->core->packet_free(self, packet);
-        tap_read_failed(self, ifc, err);
-        return false;
-    }
-    tn_packet_trim(packet, (size_t)n);
-    if (packet->len > link->frame_max)
+    enum tap_vnet_fault fault = link->vnet ? tap_vnet_read(header, packet) : TAP_VNET_OK;
+    if (tn_unlikely(packet->len > link->frame_max))
         tn_drop(self, packet, TAP_DROP_TOO_LONG);
+    else if (tn_unlikely(fault != TAP_VNET_OK))
+        tn_drop(self, packet, fault == TAP_VNET_BAD_GSO ? TAP_DROP_BAD_GSO : TAP_DROP_BAD_CHECKSUM_OFFSET);
     else
         self->core->input(self, ifc, packet);
-    return true;
+}
+
+/* Reads one frame into the spare packet, and its header. Its length, or less than 1. */
+static ssize_t tap_read(const struct tap_link *link, uint8_t header[TAP_VNET_LEN])
+{
+    struct iovec iov[] = {{.iov_base = header, .iov_len = TAP_VNET_LEN},
+                          {.iov_base = link->spare->data, .iov_len = link->spare->len}};
+    if (!link->vnet)
+        return read(link->fd, link->spare->data, link->spare->len);
+    ssize_t n = readv(link->fd, iov, 2);
+    return n < 0 ? n : n - TAP_VNET_LEN;
+}
+
+/* Carries one frame from the device up. Its length; 0 when there is none. */
+static size_t tap_receive_one(struct tn_self *self, struct tn_interface *ifc)
+{
+    struct tap_link *link = ifc->link;
+    if (!link->spare)
+        link->spare = self->core->packet_new(self, link->frame_max + 1);
+    if (!link->spare)
+        return tap_discard_one(self, ifc);
+    uint8_t header[TAP_VNET_LEN];
+    ssize_t n = tap_read(link, header);
+    if (n <= 0) {
+        tap_read_failed(self, ifc, n < 0 ? errno : EIO);
+        return 0;
+    }
+    tap_carry_up(self, ifc, header, tap_take_frame(self, link, (size_t)n));
+    return (size_t)n;
 }
 
 static unsigned tap_receive(struct tn_self *self, struct tn_interface *ifc, unsigned budget)
 {
     const struct tap_link *link = ifc->link;
-    unsigned count = 0;
-    while (count < budget && !link->gone && tap_receive_one(self, ifc))
-        count++;
-    return count;
+    size_t len, bytes = 0;
+    for (unsigned count = 0; count < budget; count++) {
+        if (link->gone || (len = tap_receive_one(self, ifc)) == 0)
+            return count;
+        bytes += len;
+        if (bytes >= TAP_BATCH_BYTES)
+            break;
+    }
+    return budget;
 }
 
 /* ---- Out ---- */
 
-/* Writes the frame. 0 or an errno. */
-static int tap_write(int fd, const struct tn_packet *packet)
+/* Writes the frame, gathered from its pieces. 0 or an errno. */
+static int tap_write_pieces(const struct tap_link *link, const struct tn_packet *packet)
 {
     struct iovec iov[TAP_IOV_MAX];
+    uint8_t header[TAP_VNET_LEN];
     int count = 0;
+    if (link->vnet) {
+        tap_vnet_write(header, packet);
+        iov[count++] = (struct iovec){.iov_base = header, .iov_len = TAP_VNET_LEN};
+    }
     for (const struct tn_packet *piece = packet; piece; piece = piece->more) {
         if (count == TAP_IOV_MAX)
             return E2BIG;
         iov[count++] = (struct iovec){.iov_base = piece->data, .iov_len = piece->len};
     }
-    return writev(fd, iov, count) < 0 ? errno : 0;
+    return writev(link->fd, iov, count) < 0 ? errno : 0;
 }
 
 /* Writes a frame of any number of pieces. 0 or an errno. */
-static int tap_write_gathered(struct tn_self *self, int fd, const struct tn_packet *packet)
+static int tap_write(struct tn_self *self, const struct tap_link *link, const struct tn_packet *packet)
 {
-    tn_count(self, TAP_GATHERED);
-    int err = tap_write(fd, packet);
+    if (!packet->more && !link->vnet)
+        return write(link->fd, packet->data, packet->len) < 0 ? errno : 0;
+    if (packet->more)
+        tn_count(self, TAP_GATHERED);
+    int err = tap_write_pieces(link, packet);
     if (err != E2BIG)
         return err;
     struct tn_packet *copy = self->core->packet_copy(self, packet);
     if (!copy)
         return ENOMEM;
-    err = tap_write(fd, copy);
+    err = tap_write_pieces(link, copy);
     self->core->packet_free(self, copy);
     return err;
 }
@@ -279,11 +378,7 @@ static int tap_write_gathered(struct tn_self *self, int fd, const struct tn_pack
 static int tap_transmit(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet)
 {
     struct tap_link *link = ifc->link;
-    int err = EBADFD;
-    if (!link->gone && packet->more)
-        err = tap_write_gathered(self, link->fd, packet);
-    else if (!link->gone)
-        err = write(link->fd, packet->data, packet->len) < 0 ? errno : 0;
+    int err = link->gone ? EBADFD : tap_write(self, link, packet);
     if (err == EAGAIN)
         return -EAGAIN;
     if (err) {
@@ -302,6 +397,9 @@ static int tap_transmit(struct tn_self *self, struct tn_interface *ifc, struct t
 static const struct tn_option tap_options[] = {
     {"device", TN_OPTION_STRING, offsetof(struct tap_options, device)},
     {"fd", TN_OPTION_INT, offsetof(struct tap_options, fd)},
+    {"checksum-offload", TN_OPTION_BOOL, offsetof(struct tap_options, checksum_offload)},
+    {"segmentation-offload", TN_OPTION_BOOL, offsetof(struct tap_options, segmentation_offload)},
+    {"datagram-offload", TN_OPTION_BOOL, offsetof(struct tap_options, datagram_offload)},
 };
 static tn_timer_fn *const tap_timers[] = {
     [TAP_TIMER_REST] = tap_rest_timer,
@@ -320,7 +418,7 @@ static const struct tn_link_ops tap_link = {
 static const struct tn_plugin tap_plugin = {
     TN_PLUGIN_HEADER,         .name = "tap",
     .version = "0.1.0",       .kind = "link",
-    .schema = "tap/1",        .options_size = sizeof(struct tap_options),
+    .schema = "tap/2",        .options_size = sizeof(struct tap_options),
     .options = tap_options,   .option_count = TN_ARRAY_SIZE(tap_options),
     .timers = tap_timers,     .timer_count = TN_ARRAY_SIZE(tap_timers),
     .counters = tap_counters, .counter_count = TN_ARRAY_SIZE(tap_counters),

@@ -5,6 +5,7 @@
 #define TCP_COUNTERS(X)                                                                                   \
     X(SEGMENTS_IN, "segments-in", "Segments received")                                                    \
     X(SEGMENTS_OUT, "segments-out", "Segments sent")                                                      \
+    X(SUPER_FRAMES_OUT, "super-frames-out", "Packets of several segments, cut by the device or the core") \
     X(DATA_IN, "data-bytes-in", "Bytes received in order and handed to sockets")                          \
     X(DATA_OUT, "data-bytes-out", "Bytes of new data sent")                                               \
     X(ACTIVE_OPENS, "active-opens", "Connections begun by this side")                                     \

@@ -49,6 +49,16 @@ static bool pipe_full(struct tcp_conn *conn, uint32_t len)
     return true;
 }
 
+/* How much of `len` octets may go in one packet: a segment, or as many full ones as the congestion window lets go. */
+static uint32_t super_frame(const struct tcp_conn *conn, uint32_t len)
+{
+    uint32_t mss = conn->mss, pipe = tcp_pipe(conn);
+    if (len <= mss || conn->cwnd <= pipe + mss)
+        return tcp_min32(len, mss);
+    len = tcp_min32(tcp_min32(len, conn->cwnd - pipe), tcp_super_max(conn));
+    return len - len % mss;
+}
+
 /* ---- Again ---- */
 
 static bool resend(struct tn_self *self, struct tcp_conn *conn, const struct tcp_run *run, uint32_t len)
@@ -56,8 +66,9 @@ static bool resend(struct tn_self *self, struct tcp_conn *conn, const struct tcp
     bool fin = conn->flags & TCP_FIN_SENT && run->start + len == conn->snd_nxt;
     if (!tcp_send_segment(self, conn, run->start, len - fin, fin ? TN_TCP_FIN : 0))
         return false;
-    tn_count(self, TCP_RETRANSMITS);
-    conn->retransmits++;
+    uint32_t segments = (len - 1) / conn->mss + 1;
+    tn_count_add(self, TCP_RETRANSMITS, segments);
+    conn->retransmits += segments;
     return true;
 }
 
@@ -65,7 +76,7 @@ static void send_lost(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_run *run = conn->lost ? tcp_runs_next_lost(conn->run_head) : NULL;
     while (run) {
-        uint32_t len = tcp_min32(tcp_min32(run->end - run->start, conn->mss), window_from(conn, run->start));
+        uint32_t len = super_frame(conn, tcp_min32(run->end - run->start, window_from(conn, run->start)));
         bool first = run == conn->run_head;
         if (len == 0 || (!(conn->flags & TCP_FAST_SEND) && pipe_full(conn, len)))
             return;
@@ -127,7 +138,7 @@ static void send_new(struct tn_self *self, struct tcp_conn *conn)
     for (;;) {
         uint32_t queued = unsent(conn);
         uint32_t window = usable_window(conn);
-        uint32_t len = tcp_min32(tcp_min32(queued, window), conn->mss);
+        uint32_t len = super_frame(conn, tcp_min32(queued, window));
         bool fin = fin_due(conn) && len == queued && len < window;
         if ((len == 0 && !fin) || pipe_full(conn, len + fin))
             return;

@@ -25,6 +25,12 @@ static bool must_wait(struct tn_self *self, struct tcp_conn *conn)
     return tcp_socket(conn)->rx.bytes > 0 && self->core->packets_scarce(self);
 }
 
+/* Payload of each of the segments that came as one packet. */
+static uint32_t segment_size(const struct tcp_segment *seg)
+{
+    return seg->packet->gso == TN_GSO_NONE ? seg->len : tcp_min32(seg->len, seg->packet->gso_size);
+}
+
 static void take_in_order(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
     if (must_wait(self, conn)) {
@@ -32,8 +38,8 @@ static void take_in_order(struct tn_self *self, struct tcp_conn *conn, struct tc
         tcp_ack_now(self, conn);
         return;
     }
-    uint32_t octets = seg->len;
-    conn->rcv_mss = (uint16_t)tn_min(tn_max(conn->rcv_mss, octets), UINT16_MAX);
+    uint32_t octets = seg->len, size = segment_size(seg);
+    conn->rcv_mss = (uint16_t)tn_min(tn_max(conn->rcv_mss, size), UINT16_MAX);
     tcp_deliver(self, conn, seg->packet);
     bool filled_gap = conn->blocks != NULL;
     if (filled_gap)
@@ -43,10 +49,10 @@ static void take_in_order(struct tn_self *self, struct tcp_conn *conn, struct tc
 
 static void take_out_of_order(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
+    uint32_t segments = (seg->len - 1) / segment_size(seg) + 1;
     if (tcp_reassembly_keep(self, conn, seg))
         tn_count(self, TCP_OUT_OF_ORDER);
-    if (conn->dup_acks_due < UINT8_MAX)
-        conn->dup_acks_due++;
+    conn->dup_acks_due = (uint16_t)tcp_min32(conn->dup_acks_due + segments, UINT8_MAX);
     tcp_ack_now(self, conn);
 }
 

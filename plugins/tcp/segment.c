@@ -2,7 +2,8 @@
  *
  * A segment is a small packet with the header, followed by views (clones) of the pieces of the send queue that hold its
  * octets, so data is copied once, by the user's send. Little data is copied into the header's packet instead, which is
- * cheaper than a view. The checksum is left for the device or the core to complete. */
+ * cheaper than a view. The checksum is left for the device or the core to complete, and so is the cutting of a super-frame:
+ * a packet with the payload of many segments (TN_GSO_TCP4). */
 #include "tcp.h"
 
 #define COPY_MAX 256 /* header, options and this fit a small buffer */
@@ -151,6 +152,27 @@ static void emit(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *
     self->core->network_output(self, packet, &sock->path); /* what it refuses is lost, and sent again */
 }
 
+/* ---- Super-frames ---- */
+
+size_t tcp_header_length(struct tn_self *self, struct tn_cursor header)
+{
+    const struct tn_tcp_header *tcp = tn_read_header(&header, struct tn_tcp_header);
+    size_t len = tcp ? tn_tcp_header_length(tcp) : 0;
+    return len >= sizeof(*tcp) && len <= tn_left(&header) + sizeof(*tcp) ? len : 0;
+}
+
+void tcp_fix_segment(struct tn_self *self, struct tn_packet *segment, uint32_t offset, bool last)
+{
+    struct tn_tcp_header *header = (struct tn_tcp_header *)(void *)segment->data;
+    header->seq = tn_to_be32(tn_be32(header->seq) + offset);
+    if (!last)
+        header->flags &= (uint8_t) ~(TN_TCP_FIN | TN_TCP_PSH);
+    if (offset > 0)
+        header->flags &= (uint8_t)~TN_TCP_CWR; /* once a window (RFC 3168 §6.1.2) */
+    uint16_t pseudo = tn_sum_fold(tn_sum_pseudo(&segment->src, &segment->dst, IPPROTO_TCP, segment->total));
+    memcpy(&header->checksum, &pseudo, sizeof(pseudo));
+}
+
 /* ---- Segments of a connection ---- */
 
 static uint32_t timestamp(struct tn_self *self, const struct tcp_conn *conn)
@@ -186,6 +208,12 @@ bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq,
     if (conn->flags & TCP_TIMESTAMPS)
         header.options_len = tcp_write_timestamps(options, timestamp(self, conn), conn->ts_recent);
     note_ack_sent(conn);
+    if (len > conn->mss) {
+        packet->gso = tcp_socket(conn)->family == AF_INET ? TN_GSO_TCP4 : TN_GSO_TCP6;
+        packet->gso_size = conn->mss;
+        tn_count(self, TCP_SUPER_FRAMES_OUT);
+        tn_count_add(self, TCP_SEGMENTS_OUT, (len - 1) / conn->mss);
+    }
     emit(self, conn, packet, &header);
     return true;
 }

@@ -138,6 +138,8 @@ static const struct tn_transport_ops tcp_transport = {
     .get_option = tcp_get_option,
     .error = tcp_error,
     .state_name = tcp_socket_state_name,
+    .header_length = tcp_header_length,
+    .fix_segment = tcp_fix_segment,
 };
 
 static const struct tn_plugin tcp_plugin = {
@@ -145,7 +147,7 @@ static const struct tn_plugin tcp_plugin = {
     .name = "tcp",
     .version = "0.1.0",
     .kind = "transport",
-    .schema = "tcp/1",
+    .schema = "tcp/2",
     .state_size = sizeof(struct tcp_state),
     .options_size = sizeof(struct tcp_options),
     .claims = tcp_claims,

@@ -455,7 +455,19 @@ void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error);
 
 /* ---- segment.c ---- */
 
-/* Sends octets [seq, seq + len) of the stream with `flags`; ACK is added. False if there was no packet to be had. */
+#define TCP_SUPER_OCTETS \
+    (65535 - 120) /* of a network packet, less the longest headers of network and transport */
+
+/* Most octets that one packet carries: a super-frame's, whole segments all. */
+static inline uint32_t tcp_super_max(const struct tcp_conn *conn)
+{
+    return (uint32_t)(TCP_SUPER_OCTETS / conn->mss) * conn->mss;
+}
+/* transport->header_length, fix_segment */
+size_t tcp_header_length(struct tn_self *self, struct tn_cursor header);
+void tcp_fix_segment(struct tn_self *self, struct tn_packet *segment, uint32_t offset, bool last);
+/* Sends octets [seq, seq + len) of the stream with `flags`; ACK is added. With more than a segment's octets (at most
+ * tcp_super_max()) it is a super-frame. False if there was no packet to be had. */
 bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq, uint32_t len, uint8_t flags);
 /* Sends <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, with what there is to report. */
 void tcp_send_ack(struct tn_self *self, struct tcp_conn *conn);

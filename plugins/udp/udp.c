@@ -27,7 +27,7 @@
     X(NO_CHECKSUM, "no-checksum", "There is no checksum, and this address family demands one") \
     X(NO_SOCKET, "no-socket", "Nobody listens on that port")                                   \
     X(QUEUE_FULL, "queue-full", "The socket's receive queue was full")                         \
-    X(NO_MEMORY, "no-memory", "There was no packet buffer to send from")
+    X(NO_MEMORY, "no-memory", "There was no packet buffer to send from, or to cut a super-frame with")
 
 #define UDP_COUNTER_ID(id, name, help) UDP_##id,
 #define UDP_DROP_ID(id, name, help)    UDP_DROP_##id,
@@ -90,8 +90,56 @@ static void udp_refuse(struct tn_self *self, struct tn_packet *packet)
     tn_drop(self, packet, UDP_DROP_NO_SOCKET);
 }
 
+/* The datagram at [offset, offset + len) of a super-frame's payload, as a packet with the super-frame's header before it. */
+static struct tn_packet *udp_cut(struct tn_self *self, const struct tn_packet *whole, size_t offset,
+                                 size_t len)
+{
+    struct tn_packet *datagram = self->core->packet_new(self, sizeof(struct tn_udp_header) + len);
+    if (!datagram)
+        return NULL;
+    datagram->time = whole->time;
+    datagram->serial = whole->serial;
+    datagram->ifindex = whole->ifindex;
+    datagram->flags = whole->flags;
+    datagram->src = whole->src;
+    datagram->dst = whole->dst;
+    datagram->vrf = whole->vrf;
+    datagram->family = whole->family;
+    datagram->protocol = whole->protocol;
+    datagram->ttl = whole->ttl;
+    datagram->tos = whole->tos;
+    datagram->checksum = TN_CHECKSUM_VERIFIED; /* as that of the whole, from which it is not to be told */
+    struct tn_udp_header *udp = (struct tn_udp_header *)(void *)datagram->data;
+    memcpy(udp, whole->data, sizeof(*udp));
+    udp->len = tn_to_be16((uint16_t)datagram->len);
+    memcpy(udp + 1, whole->data + sizeof(*udp) + offset, len);
+    return datagram;
+}
+
+static void udp_input(struct tn_self *self, struct tn_packet *packet);
+
+/* A super-frame: as many datagrams as its sender wrote. */
+static void udp_input_many(struct tn_self *self, struct tn_packet *packet)
+{
+    size_t payload = packet->len - tn_min(packet->len, sizeof(struct tn_udp_header));
+    for (size_t offset = 0; offset < payload; offset += packet->gso_size) {
+        struct tn_packet *datagram =
+            udp_cut(self, packet, offset, tn_min(packet->gso_size, payload - offset));
+        if (!datagram) {
+            tn_drop(self, packet, UDP_DROP_NO_MEMORY);
+            return;
+        }
+        udp_input(self, datagram);
+    }
+    self->core->packet_free(self, packet);
+}
+
 static void udp_input(struct tn_self *self, struct tn_packet *packet)
 {
+    if (tn_unlikely(packet->gso != TN_GSO_NONE)) {
+        udp_input_many(self, packet);
+        return;
+    }
     packet->transport = tn_packet_offset(packet);
     int drop = udp_check(self, packet);
     if (drop != UDP_OK) {
@@ -162,6 +210,19 @@ static void udp_push_header(struct tn_packet *packet)
     packet->checksum = TN_CHECKSUM_PARTIAL;
     packet->csum_start = packet->transport;
     packet->csum_offset = offsetof(struct tn_udp_header, checksum);
+}
+
+static size_t udp_header_length(struct tn_self *self, struct tn_cursor header)
+{
+    return tn_left(&header) < sizeof(struct tn_udp_header) ? 0 : sizeof(struct tn_udp_header);
+}
+
+static void udp_fix_segment(struct tn_self *self, struct tn_packet *segment, uint32_t offset, bool last)
+{
+    struct tn_udp_header *udp = (struct tn_udp_header *)(void *)segment->data;
+    udp->len = tn_to_be16((uint16_t)segment->total);
+    uint16_t sum = tn_sum_fold(tn_sum_pseudo(&segment->src, &segment->dst, TN_IPPROTO_UDP, segment->total));
+    memcpy(&udp->checksum, &sum, sizeof(sum));
 }
 
 static int udp_send(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
@@ -239,6 +300,8 @@ static const struct tn_transport_ops udp_transport = {
     .close = udp_close,
     .error = udp_error,
     .state_name = udp_state_name,
+    .header_length = udp_header_length,
+    .fix_segment = udp_fix_segment,
 };
 
 static const struct tn_plugin udp_plugin = {

@@ -18,6 +18,9 @@
  * places only between the queues. The arrival time is kept in packet->time, which has no other meaning on the
  * way out.
  *
+ * With the option gso, super-frames cross the wire as one frame, which is lost, late or twice as a whole, and checksums are
+ * left uncompleted: what two stacks are to each other on one machine.
+ *
  * Chance comes from a generator in the interface's record: the same seed and the same frames meet the same
  * fate. An option that is zero takes nothing from the generator. */
 #include <errno.h>
@@ -57,6 +60,7 @@ struct wire_options {
     int64_t rate;
     int64_t queue;
     int64_t seed;
+    bool gso;
 };
 
 /* Frames on their way, in the order of their arrival. */
@@ -110,6 +114,7 @@ static struct tn_packet *wire_corrupt(struct tn_self *self, struct wire_link *li
         return NULL;
     }
     self->core->packet_free(self, packet);
+    self->core->packet_checksum(copy); /* or nobody would notice */
     uint64_t bit = wire_random_below(link, (uint64_t)copy->len * 8);
     copy->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     tn_count(self, WIRE_CORRUPTED);
@@ -225,6 +230,11 @@ static int wire_open(struct tn_self *self, struct tn_interface *ifc, struct tn_t
                     "the option reorder needs a delay: a reordered frame is one that travels without it");
         return -EINVAL;
     }
+    if (options->gso) {
+        ifc->checksum_offload = true;
+        ifc->gso_max = 65535;
+        ifc->gso_kinds = 1u << TN_GSO_TCP4 | 1u << TN_GSO_TCP6 | 1u << TN_GSO_UDP;
+    }
     link->random = options->seed ? (uint64_t)options->seed : self->core->random(self);
     link->late.ifindex = ifc->index;
     link->early.ifindex = ifc->index;
@@ -258,6 +268,7 @@ static const struct tn_option wire_options[] = {
     {"rate", TN_OPTION_RATE, offsetof(struct wire_options, rate)},
     {"queue", TN_OPTION_INT, offsetof(struct wire_options, queue)},
     {"seed", TN_OPTION_INT, offsetof(struct wire_options, seed)},
+    {"gso", TN_OPTION_BOOL, offsetof(struct wire_options, gso)},
 };
 static tn_timer_fn *const wire_timers[] = {
     [WIRE_TIMER_ARRIVAL] = wire_arrival_timer,
@@ -276,7 +287,7 @@ static const struct tn_link_ops wire_link = {
 static const struct tn_plugin wire_plugin = {
     TN_PLUGIN_HEADER,          .name = "wire",
     .version = "0.1.0",        .kind = "link",
-    .schema = "wire/1",        .options_size = sizeof(struct wire_options),
+    .schema = "wire/2",        .options_size = sizeof(struct wire_options),
     .options = wire_options,   .option_count = TN_ARRAY_SIZE(wire_options),
     .timers = wire_timers,     .timer_count = TN_ARRAY_SIZE(wire_timers),
     .counters = wire_counters, .counter_count = TN_ARRAY_SIZE(wire_counters),

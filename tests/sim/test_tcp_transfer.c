@@ -321,6 +321,25 @@ static void over_a_slow_wire_with_a_short_queue(void **state)
     transfer(run, 600 * TN_SEC);
 }
 
+/* Super-frames are lost and sent again as super-frames: corruption is found although no checksum was completed. */
+static void super_frames_over_a_bad_wire(void **state)
+{
+    struct run run = {.seed = seed_or(11),
+                      .wire = "gso: on, loss: 3%, duplicate: 1%, reorder: 3%, corrupt: 1%, delay: 10ms",
+                      .tcp = "{}",
+                      .octets = 10 * MEGABYTE};
+    transfer(run, 3600 * TN_SEC);
+    run.tcp = "{ sack: no, timestamps: no }";
+    run.octets = 2 * MEGABYTE;
+    transfer(run, 3600 * TN_SEC);
+}
+
+static void super_frames_over_a_clean_wire(void **state)
+{
+    struct run run = {.seed = seed_or(12), .wire = "gso: on, delay: 1ms", .tcp = "{}", .octets = 50 * MEGABYTE};
+    transfer(run, 60 * TN_SEC);
+}
+
 static void same_seed_gives_the_same_packets(void **state)
 {
     struct run run = {.seed = seed_or(8), .wire = BAD_WIRE, .tcp = "{}", .octets = MEGABYTE};
@@ -372,6 +391,8 @@ int main(void)
         cmocka_unit_test(through_small_buffers),
         cmocka_unit_test(through_a_small_pool),
         cmocka_unit_test(over_a_slow_wire_with_a_short_queue),
+        cmocka_unit_test(super_frames_over_a_bad_wire),
+        cmocka_unit_test(super_frames_over_a_clean_wire),
         cmocka_unit_test(same_seed_gives_the_same_packets),
         cmocka_unit_test(swaps_change_nothing),
         cmocka_unit_test(over_wires_of_all_kinds),

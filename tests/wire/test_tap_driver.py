@@ -18,6 +18,7 @@ from harness import KERNEL, MAC, STACK, TAP, run
 
 IFF_TUN, IFF_TAP, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 1, 2, 0x100, 0x1000, 0x4000
 TUNSETIFF, TUNSETOFFLOAD, TUNATTACHFILTER = 0x400454CA, 0x400454D0, 0x401054D5
+TUNSETVNETHDRSZ, TUNSETVNETLE = 0x400454D8, 0x400454DC
 
 SMALL = """\
 stack:
@@ -313,8 +314,27 @@ class ByDescriptor(TapCase):
         self.refuses(config(f"fd: {fd}"), "attached without IFF_NO_PI", inherit=(fd,))
 
     def test_descriptor_with_virtio_net_headers(self):
-        fd = self.open_tun(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
-        self.refuses(config(f"fd: {fd}"), "attached with IFF_VNET_HDR", inherit=(fd,))
+        """Whatever the length and order of bytes that its owner left."""
+        for length, little in ((12, 0), (10, 1)):
+            with self.subTest(length=length):
+                fd = self.open_tun(TAP, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+                fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", length))
+                fcntl.ioctl(fd, TUNSETVNETLE, struct.pack("i", little))
+                harness.configure_tap()
+                stack = self.start(config(f"fd: {fd}"), inherit=(fd,))
+                self.assertTrue(ping())
+                self.assertTrue(stack.rows("interfaces")[0]["checksum-offload"])
+                self.assertEqual(stack.rows("interfaces")[0]["gso-max"], 65535)
+                stack.stop()
+                self.close(fd)
+
+    def test_descriptor_without_virtio_net_headers_does_without_offloads(self):
+        fd = self.open_tun(TAP)
+        harness.configure_tap()
+        stack = self.start(config(f"fd: {fd}"), inherit=(fd,))
+        self.assertTrue(ping())
+        self.assertFalse(stack.rows("interfaces")[0]["checksum-offload"])
+        self.assertIn("does without: checksum-offload segmentation-offload datagram-offload", stack.log.read_text())
 
     def test_descriptor_of_another_device(self):
         fd = self.open_tun(TAP)

@@ -1,0 +1,219 @@
+/* test_vnet.c: the virtio-net header before a TAP device's frames, read and written. The driver's file is compiled into this
+ * one. */
+#include "cmocka_all.h"
+#include "pool.h"
+
+#include "../../plugins/tap/vnet.c" /* NOLINT(bugprone-suspicious-include): see above */
+
+#define ETHER 14
+#define IP    20
+#define TCP   32 /* with timestamps */
+
+static struct tn_pool pool;
+
+static int setup(void **state)
+{
+    (void)state;
+    return tn_pool_init(&pool, 16, 4);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    assert_int_equal(pool.packets.used, 0);
+    tn_pool_destroy(&pool);
+    return 0;
+}
+
+/* A TCP segment over IPv4 with so many bytes of payload. */
+static struct tn_packet *tcp_frame(size_t payload)
+{
+    struct tn_packet *p = tn_packet_new(&pool, ETHER + IP + TCP + payload);
+    memset(p->data, 0, p->len);
+    tn_store16(p->data + 12, 0x0800);
+    p->data[ETHER] = 0x45;
+    tn_store16(p->data + ETHER + 2, (uint16_t)(p->len - ETHER));
+    p->data[ETHER + 9] = 6;
+    p->data[ETHER + IP + 12] = TCP / 4 << 4;
+    p->data[ETHER + IP + 13] = TN_TCP_ACK;
+    return p;
+}
+
+/* flags, gso_type, hdr_len, gso_size, csum_start, csum_offset */
+struct fields {
+    uint8_t flags, type;
+    uint16_t hdr_len, size, start, offset;
+};
+
+static const struct fields tso4 = {1, 1, ETHER + IP + TCP, 1000, ETHER + IP, 16};
+
+static enum tap_vnet_fault read_with(struct fields f, struct tn_packet *packet)
+{
+    uint8_t header[TAP_VNET_LEN] = {f.flags, f.type};
+    store_le16(header + 2, f.hdr_len);
+    store_le16(header + 4, f.size);
+    store_le16(header + 6, f.start);
+    store_le16(header + 8, f.offset);
+    return tap_vnet_read(header, packet);
+}
+
+static void refuses(struct fields f, struct tn_packet *packet, enum tap_vnet_fault fault)
+{
+    assert_int_equal(read_with(f, packet), fault);
+    assert_int_equal(packet->gso, TN_GSO_NONE);
+    tn_packet_free(&pool, packet);
+}
+
+static void a_header_of_zeros_says_nothing(void **state)
+{
+    struct tn_packet *p = tcp_frame(100);
+    assert_int_equal(read_with((struct fields){0}, p), TAP_VNET_OK);
+    assert_int_equal(p->checksum, TN_CHECKSUM_UNKNOWN);
+    assert_int_equal(p->gso, TN_GSO_NONE);
+    tn_packet_free(&pool, p);
+}
+
+static void a_checked_frame_is_verified(void **state)
+{
+    struct tn_packet *p = tcp_frame(100);
+    assert_int_equal(read_with((struct fields){.flags = 2}, p), TAP_VNET_OK);
+    assert_int_equal(p->checksum, TN_CHECKSUM_VERIFIED);
+    tn_packet_free(&pool, p);
+}
+
+static void a_checksum_left_undone_is_noted_with_its_place(void **state)
+{
+    struct tn_packet *p = tcp_frame(100);
+    assert_int_equal(read_with((struct fields){.flags = 1, .start = ETHER + IP, .offset = 16}, p),
+                     TAP_VNET_OK);
+    assert_int_equal(p->checksum, TN_CHECKSUM_PARTIAL);
+    assert_ptr_equal(p->buffer->bytes + p->csum_start, p->data + ETHER + IP);
+    assert_int_equal(p->csum_offset, 16);
+    tn_packet_free(&pool, p);
+}
+
+static void a_checksum_outside_of_the_frame_is_refused(void **state)
+{
+    uint16_t len = ETHER + IP + TCP;
+    refuses((struct fields){.flags = 1, .start = len, .offset = 0}, tcp_frame(0), TAP_VNET_BAD_CHECKSUM);
+    refuses((struct fields){.flags = 1, .start = len - 17, .offset = 16}, tcp_frame(0),
+            TAP_VNET_BAD_CHECKSUM);
+    refuses((struct fields){.flags = 1, .start = 65535, .offset = 65535}, tcp_frame(0),
+            TAP_VNET_BAD_CHECKSUM);
+    struct tn_packet *p = tcp_frame(0);
+    assert_int_equal(read_with((struct fields){.flags = 1, .start = len - 18, .offset = 16}, p), TAP_VNET_OK);
+    tn_packet_free(&pool, p);
+}
+
+static void a_super_frame_is_noted_with_its_size(void **state)
+{
+    struct tn_packet *p = tcp_frame(30000);
+    assert_int_equal(read_with(tso4, p), TAP_VNET_OK);
+    assert_int_equal(p->gso, TN_GSO_TCP4);
+    assert_int_equal(p->gso_size, 1000);
+    tn_packet_free(&pool, p);
+}
+
+static void a_super_frame_of_one_segment_is_an_ordinary_frame(void **state)
+{
+    struct tn_packet *p = tcp_frame(1000);
+    assert_int_equal(read_with(tso4, p), TAP_VNET_OK);
+    assert_int_equal(p->gso, TN_GSO_NONE);
+    tn_packet_free(&pool, p);
+}
+
+static void wrong_fields_of_segmentation_are_refused(void **state)
+{
+    struct fields f = tso4;
+    f.size = 0;
+    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f = tso4;
+    f.type = 4; /* TCP over IPv6 */
+    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f.type = 5; /* UDP */
+    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f.type = 3; /* UFO, which is not asked for */
+    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f.type = 0x7f;
+    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f = tso4;
+    f.flags = 0; /* no checksum to be completed in the segments */
+    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f = tso4;
+    f.start = ETHER; /* not at the TCP header */
+    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f = tso4;
+    f.offset = 6;
+    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+}
+
+static void headers_that_do_not_fit_a_super_frame_are_refused(void **state)
+{
+    struct tn_packet *p = tcp_frame(3000);
+    tn_store16(p->data + 12, 0x0806);
+    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    p = tcp_frame(3000);
+    p->data[ETHER] = 0x44; /* header length below 20 */
+    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    p = tcp_frame(3000);
+    p->data[ETHER + 9] = 17;
+    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    p = tcp_frame(3000);
+    tn_store16(p->data + ETHER + 6, TN_IPV4_MF);
+    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    p = tcp_frame(3000);
+    p->data[ETHER + IP + 12] = 0x40; /* TCP header length below 20 */
+    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    p = tcp_frame(0);
+    p->data[ETHER + IP + 12] = 0xf0; /* … beyond the frame */
+    refuses(tso4, p, TAP_VNET_BAD_GSO);
+}
+
+static void ecn_in_a_super_frame_is_no_fault(void **state)
+{
+    struct fields f = tso4;
+    struct tn_packet *p = tcp_frame(3000);
+    f.type |= 0x80;
+    assert_int_equal(read_with(f, p), TAP_VNET_OK);
+    assert_int_equal(p->gso, TN_GSO_TCP4);
+    tn_packet_free(&pool, p);
+}
+
+/* What is written is what would be read. */
+static void writing_says_what_reading_noted(void **state)
+{
+    struct tn_packet *p = tcp_frame(30000);
+    static const uint8_t expected[] = {1, 1, ETHER + IP + TCP, 0, 0xe8, 0x03, ETHER + IP, 0, 16, 0};
+    uint8_t header[TAP_VNET_LEN];
+    assert_int_equal(read_with(tso4, p), TAP_VNET_OK);
+    tap_vnet_write(header, p);
+    assert_memory_equal(header, expected, sizeof(expected));
+    p->data[ETHER + IP + 13] |= TN_TCP_CWR;
+    tap_vnet_write(header, p);
+    assert_int_equal(header[1], 0x81);
+    p->checksum = TN_CHECKSUM_UNKNOWN;
+    p->gso = TN_GSO_NONE;
+    tap_vnet_write(header, p);
+    for (unsigned i = 0; i < sizeof(header); i++)
+        assert_int_equal(header[i], 0);
+    tn_packet_free(&pool, p);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_header_of_zeros_says_nothing),
+        TEST(a_checked_frame_is_verified),
+        TEST(a_checksum_left_undone_is_noted_with_its_place),
+        TEST(a_checksum_outside_of_the_frame_is_refused),
+        TEST(a_super_frame_is_noted_with_its_size),
+        TEST(a_super_frame_of_one_segment_is_an_ordinary_frame),
+        TEST(wrong_fields_of_segmentation_are_refused),
+        TEST(headers_that_do_not_fit_a_super_frame_are_refused),
+        TEST(ecn_in_a_super_frame_is_no_fault),
+        TEST(writing_says_what_reading_noted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
