@@ -30,7 +30,7 @@
 
 #define TAP_MTU         1500 /* of a device that cannot be asked */
 #define TAP_LINK_HEADER 18   /* Ethernet header and a VLAN tag: what a frame may be longer than the MTU */
-#define TAP_FRAME_MAX   (65535 + TAP_LINK_HEADER) /* a super-frame */
+#define TAP_SUPER_FRAME (65535 + TAP_LINK_HEADER) /* a super-frame */
 #define TAP_IOV_MAX     64   /* pieces of a packet that are gathered; a packet in more pieces is copied */
 #define TAP_COPY_SHORT  256  /* what is at most copied out of a spare packet of an Ethernet frame's size */
 #define TAP_COPY_LONG   1856 /* … of a large one: fits a medium buffer */
@@ -79,7 +79,8 @@ struct tap_options {
 struct tap_link {
     struct tn_timer rest;    /* until the descriptor is watched again */
     struct tn_packet *spare; /* the next frame is read into it; NULL: none was free yet */
-    uint32_t frame_max;      /* longest frame that is taken */
+    uint32_t frame_max;      /* longest frame that is taken, but for a super-frame */
+    uint32_t spare_size;     /* … that is read at all, and one byte more */
     uint32_t copy_max;       /* longest frame that is copied out of the spare packet */
     int fd;
     uint16_t ifindex;
@@ -166,8 +167,9 @@ static int tap_open(struct tn_self *self, struct tn_interface *ifc, struct tn_te
     link->ifindex = ifc->index;
     link->vnet = device.vnet;
     tap_offer(ifc, &device);
-    link->frame_max = ifc->gso_max ? TAP_FRAME_MAX : (uint32_t)tn_max(ifc->mtu, device.mtu) + TAP_LINK_HEADER;
-    link->copy_max = link->frame_max < TAP_COPY_LONG ? TAP_COPY_SHORT : TAP_COPY_LONG;
+    link->frame_max = (uint32_t)tn_max(ifc->mtu, device.mtu) + TAP_LINK_HEADER;
+    link->spare_size = (ifc->gso_max ? TAP_SUPER_FRAME : link->frame_max) + 1;
+    link->copy_max = link->spare_size <= TAP_COPY_LONG ? TAP_COPY_SHORT : TAP_COPY_LONG;
     memcpy(link->device, device.name, sizeof(link->device));
     self->core->log(self, TN_LOG_INFO, "%s: attached to the TAP device %s%s", ifc->name, device.name,
                     device.created ? ", which was made for it" : "");
@@ -286,7 +288,8 @@ static void tap_carry_up(struct tn_self *self, struct tn_interface *ifc, const u
 {
     const struct tap_link *link = ifc->link;
     enum tap_vnet_fault fault = link->vnet ? tap_vnet_read(header, packet) : TAP_VNET_OK;
-    if (tn_unlikely(packet->len > link->frame_max))
+    size_t longest = packet->gso == TN_GSO_NONE ? link->frame_max : TAP_SUPER_FRAME;
+    if (tn_unlikely(packet->len > longest))
         tn_drop(self, packet, TAP_DROP_TOO_LONG);
     else if (tn_unlikely(fault != TAP_VNET_OK))
         tn_drop(self, packet, fault == TAP_VNET_BAD_GSO ? TAP_DROP_BAD_GSO : TAP_DROP_BAD_CHECKSUM_OFFSET);
@@ -310,7 +313,7 @@ static size_t tap_receive_one(struct tn_self *self, struct tn_interface *ifc)
 {
     struct tap_link *link = ifc->link;
     if (!link->spare)
-        link->spare = self->core->packet_new(self, link->frame_max + 1);
+        link->spare = self->core->packet_new(self, link->spare_size);
     if (!link->spare)
         return tap_discard_one(self, ifc);
     uint8_t header[TAP_VNET_LEN];

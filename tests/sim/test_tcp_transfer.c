@@ -336,7 +336,8 @@ static void super_frames_over_a_bad_wire(void **state)
 
 static void super_frames_over_a_clean_wire(void **state)
 {
-    struct run run = {.seed = seed_or(12), .wire = "gso: on, delay: 1ms", .tcp = "{}", .octets = 50 * MEGABYTE};
+    struct run run = {
+        .seed = seed_or(12), .wire = "gso: on, delay: 1ms", .tcp = "{}", .octets = 50 * MEGABYTE};
     transfer(run, 60 * TN_SEC);
 }
 
