@@ -289,6 +289,11 @@ int tn_port_connect(struct tn_stack *stack, struct tn_socket *sock, const struct
     return port_hold_at(stack, sock, local, port);
 }
 
+static bool port_takes(const struct tn_socket *sock)
+{
+    return !(sock->flags & TN_SOCK_HASHED) && sock->taker_link;
+}
+
 int tn_port_move(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *addr)
 {
     if (tn_addr_equal(&sock->local, addr))
@@ -298,7 +303,7 @@ int tn_port_move(struct tn_stack *stack, struct tn_socket *sock, const struct tn
     if (!p)
         return -ENOBUFS;
     struct tn_port *old = sock->port;
-    bool takes = sock->taker_link != NULL;
+    bool takes = port_takes(sock);
     tn_port_untake(stack, sock);
     port_attach(sock, p); /* before the old one goes: they share the whole port's record */
     port_count(old, sock, (uint32_t)-1);
@@ -363,7 +368,7 @@ static size_t *takers_like(struct tn_stack *stack, const struct tn_socket *sock)
 
 void tn_port_take(struct tn_stack *stack, struct tn_socket *sock)
 {
-    if (sock->taker_link)
+    if (port_takes(sock))
         return;
     ++*takers_like(stack, sock);
     struct tn_socket **list = &sock->port->takers;
@@ -376,7 +381,7 @@ void tn_port_take(struct tn_stack *stack, struct tn_socket *sock)
 
 void tn_port_untake(struct tn_stack *stack, struct tn_socket *sock)
 {
-    if (!sock->taker_link)
+    if (!port_takes(sock))
         return;
     --*takers_like(stack, sock);
     *sock->taker_link = sock->taker_next;

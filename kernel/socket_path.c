@@ -48,10 +48,11 @@ int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, uint16_t
 void tn_socket_remember_path(struct tn_socket *sock, uint16_t vrf, const struct tn_addr *src,
                              const struct tn_addr *dst, bool chosen)
 {
-    sock->path_vrf = vrf;
-    sock->path_to = *dst;
-    sock->path_from = *src;
-    sock->path_chosen = chosen;
+    struct tn_datagram *d = tn_socket_datagram(sock);
+    d->path_vrf = vrf;
+    d->path_to = *dst;
+    d->path_from = *src;
+    d->path_chosen = chosen;
 }
 
 /* The path to `dst`, and the source that goes with it; remembered for the next datagram to the same
@@ -59,11 +60,11 @@ void tn_socket_remember_path(struct tn_socket *sock, uint16_t vrf, const struct 
 int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf, struct tn_addr *src,
                       const struct tn_addr *dst)
 {
+    const struct tn_datagram *d = tn_socket_datagram(sock);
     bool chosen = tn_addr_is_zero(src);
-    if (sock->path.generation == stack->path_generation && sock->path_vrf == vrf &&
-        tn_addr_equal(&sock->path_to, dst) &&
-        (chosen ? sock->path_chosen : tn_addr_equal(src, &sock->path_from))) {
-        *src = sock->path_from;
+    if (sock->path.generation == stack->path_generation && d->path_vrf == vrf &&
+        tn_addr_equal(&d->path_to, dst) && (chosen ? d->path_chosen : tn_addr_equal(src, &d->path_from))) {
+        *src = d->path_from;
         return path_allowed(sock, &sock->path);
     }
     int error = tn_socket_find_path(stack, sock, vrf, src, dst);

@@ -73,4 +73,5 @@ void tn_tuple_remove(struct tn_stack *stack, struct tn_socket *sock)
         return;
     tn_htab_remove(&stack->sockets->connections, node_of(sock));
     sock->flags &= ~TN_SOCK_HASHED;
+    sock->taker_link = NULL; /* lay over the node */
 }

@@ -31,7 +31,22 @@ struct tn_socket_slab {
     struct tn_slab slab; /* records of sizeof(struct tn_socket) + the transport's socket_size */
     struct tn_socket_slab *next;
     uint16_t transport; /* slot; TN_SLOT_NONE: gone */
+    size_t datagram_at; /* where in a record its struct tn_datagram lies; 0: it has none */
 };
+
+/* What a datagram socket has besides, behind the transport's record. */
+struct tn_datagram {
+    struct tn_addr bound;     /* what the user bound it to, while it is connected */
+    struct tn_addr path_to;   /* where `path` leads */
+    struct tn_addr path_from; /* the source that goes with it */
+    bool path_chosen;         /* … which was left to the route */
+    uint16_t path_vrf;
+};
+
+static inline struct tn_datagram *tn_socket_datagram(struct tn_socket *sock)
+{
+    return (struct tn_datagram *)(void *)((char *)sock + sock->slab->datagram_at);
+}
 
 /* Who holds a port with an address, or (`whole`) with any address at all. Sockets are counted in both. */
 struct tn_port {

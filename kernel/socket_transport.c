@@ -88,9 +88,9 @@ struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *l
 
 void tn_core_socket_ready(struct tn_self *self, struct tn_socket *child)
 {
-    struct tn_socket *listener = child->parent;
-    if (!listener || (child->flags & TN_SOCK_CONNECTED))
+    if (!(child->flags & TN_SOCK_PENDING) || (child->flags & TN_SOCK_CONNECTED))
         return;
+    struct tn_socket *listener = child->parent;
     *child->link = child->next; /* from those in their handshake … */
     if (child->next)
         child->next->link = child->link;

@@ -77,7 +77,7 @@ int tn_socket_bind(struct tn_stack *stack, struct tn_socket *sock, const struct 
         return -EINVAL;
     int error = tn_port_bind(stack, sock, addr, port);
     if (error == 0 && sock->type == SOCK_DGRAM) {
-        sock->bound = *addr;
+        tn_socket_datagram(sock)->bound = *addr;
         tn_port_take(stack, sock);
     }
     return error;
@@ -206,7 +206,7 @@ void tn_socket_disconnect(struct tn_stack *stack, struct tn_socket *sock)
     if (!(sock->flags & TN_SOCK_CONNECTED))
         return;
     bool bound = (sock->flags & TN_SOCK_BOUND) != 0;
-    give_local_end_back(stack, sock, bound ? &sock->bound : &any_address, bound);
+    give_local_end_back(stack, sock, bound ? &tn_socket_datagram(sock)->bound : &any_address, bound);
     if (sock->port)
         tn_port_take(stack, sock);
 }

@@ -5,6 +5,7 @@
  * is while its user's callbacks run, the record stays, so a callback may close any socket, its own included.
  */
 #include <errno.h>
+#include <stdalign.h>
 #include <stdlib.h>
 
 #include "dispatch.h"
@@ -103,7 +104,13 @@ static struct tn_socket_slab *slab_of(struct tn_sockets *sockets, struct tn_slot
     struct tn_socket_slab *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    size_t size = sizeof(struct tn_socket) + transport->self.plugin->transport->socket_size;
+    const struct tn_transport_ops *ops = transport->self.plugin->transport;
+    size_t size = sizeof(struct tn_socket) + ops->socket_size;
+    if (ops->type == SOCK_DGRAM) {
+        s->datagram_at = (size + alignof(struct tn_datagram) - 1) / alignof(struct tn_datagram) *
+                         alignof(struct tn_datagram);
+        size = s->datagram_at + sizeof(struct tn_datagram);
+    }
     if (tn_slab_init(&s->slab, transport->name, size, sockets->limit) < 0) {
         free(s);
         return NULL;
@@ -154,9 +161,9 @@ static void slab_put(struct tn_sockets *sockets, struct tn_socket_slab *slab)
 
 void tn_socket_unparent(struct tn_socket *child)
 {
-    struct tn_socket *listener = child->parent;
-    if (!listener)
+    if (!(child->flags & TN_SOCK_PENDING))
         return;
+    struct tn_socket *listener = child->parent;
     *child->link = child->next;
     if (child->next)
         child->next->link = child->link;
@@ -165,9 +172,6 @@ void tn_socket_unparent(struct tn_socket *child)
     if (listener->child_end == &child->next)
         listener->child_end = child->link;
     listener->children--;
-    child->next = NULL;
-    child->link = NULL;
-    child->parent = NULL;
     child->flags &= ~TN_SOCK_PENDING;
 }
 

@@ -74,16 +74,21 @@ enum tn_path_kind {
 };
 
 struct tn_socket {
-    /* demultiplexing; `node`, `port` and the takers' links are the core's alone */
-    struct {
-        void *next;
-        uint32_t hash;
-    } node;                       /* in the table of four-tuples */
-    struct tn_port *port;         /* the local port that it holds, or NULL */
-    struct tn_socket *taker_next; /* in the port's list of sockets that take what is sent to no connection */
-    struct tn_socket **taker_link;
+    /* demultiplexing; the links, `port` and `slab` are the core's alone */
+    union {
+        struct {
+            void *next;
+            uint32_t hash;
+        } node;  /* TN_SOCK_HASHED: in the table of four-tuples */
+        struct { /* others: in the port's list of sockets that take what is sent to no connection */
+            struct tn_socket *taker_next;
+            struct tn_socket **taker_link; /* NULL: is not */
+        };
+    };
+    struct tn_port *port;        /* the local port that it holds, or NULL */
     struct tn_socket_slab *slab; /* where the record lies */
     uint32_t flags;              /* TN_SOCK_… */
+    uint32_t id;                 /* unique in the stack's life, for people */
     struct tn_addr local;        /* all zero: any */
     struct tn_addr remote;       /* all zero: none */
     uint16_t local_port;
@@ -104,7 +109,6 @@ struct tn_socket {
     uint16_t soft_error; /* streams: the last news of trouble on the way (an errno), which did not end it */
     uint16_t linger;     /* SO_LINGER's seconds, + 1; 0: off */
     bool tx_appendable;  /* bytes may be put behind tx.tail's (the core's) */
-    uint32_t id;         /* unique in the stack's life, for people */
     int32_t fd;          /* the embedder's descriptor; -1: none */
     void *user;          /* the owner's: a record in core memory, or NULL */
 
@@ -113,13 +117,10 @@ struct tn_socket {
     struct tn_packet_queue tx; /* streams: accepted from the user, not yet acknowledged by the peer */
     uint32_t rcvbuf;           /* limit of rx.bytes (datagrams: of rx_memory) */
     uint32_t sndbuf;           /* limit of tx.bytes */
+    uint32_t rx_memory;        /* datagrams: what rx really occupies, in bytes; rcvbuf limits this */
 
     struct tn_path path;
 
-    /* listeners and their children */
-    struct tn_socket *parent; /* the listener of a child not yet accepted */
-    struct tn_socket *next;   /* the next such child, in child_list or in the accept queue */
-    struct tn_socket **link;
     union {
         struct {                          /* listeners */
             struct tn_socket *child_list; /* children in their handshake, oldest first */
@@ -129,16 +130,13 @@ struct tn_socket {
             uint32_t backlog;  /* at most this many children */
             uint32_t children; /* in both lists */
         };
-        tn_time handshake_since;      /* children: when the first segment came */
-        struct {                      /* datagrams */
-            struct tn_addr bound;     /* what the user bound it to, while it is connected */
-            struct tn_addr path_to;   /* where `path` leads */
-            struct tn_addr path_from; /* the source that goes with it */
-            bool path_chosen;         /* … which was left to the route */
-            uint16_t path_vrf;
+        struct {                      /* children not yet accepted (TN_SOCK_PENDING) */
+            struct tn_socket *parent; /* the listener */
+            struct tn_socket *next;   /* the next such child, in child_list or in the accept queue */
+            struct tn_socket **link;
+            tn_time handshake_since; /* when the first segment came */
         };
     };
-    uint32_t rx_memory;           /* datagrams: what rx really occupies, in bytes; rcvbuf limits this */
     struct tn_socket *event_next; /* in the core's list of sockets with events */
 };
 
