@@ -8,6 +8,7 @@
 #include "address.h"
 #include "control.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "log.h"
 #include "neighbour.h"
 #include "route.h"
@@ -273,6 +274,17 @@ const struct tn_core tn_core_table = {
     .trace = core_trace,
     .packets_scarce = core_packets_scarce,
     .packet_segment = tn_core_packet_segment,
+
+    .flows_create = tn_core_flows_create,
+    .flow_find = tn_core_flow_find,
+    .flow_find_tuple = tn_core_flow_find_tuple,
+    .flow_new = tn_core_flow_new,
+    .flow_of_socket = tn_core_flow_of_socket,
+    .flow_hide = tn_core_flow_hide,
+    .flow_free = tn_core_flow_free,
+    .flow_ends = tn_core_flow_ends,
+    .flow_number = tn_core_flow_number,
+    .flow_numbered = tn_core_flow_numbered,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

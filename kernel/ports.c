@@ -16,15 +16,15 @@
  * that ports are not reused early and nobody outside can foretell the next one. */
 #include <errno.h>
 
-#include "socket_table.h"
+#include "flow.h"
 
 int tn_ports_init(struct tn_sockets *sockets, size_t limit)
 {
     int error = tn_htab_init(&sockets->ports);
     if (error < 0)
         return error;
-    /* Two a socket, and two while one moves. */
-    error = tn_slab_init(&sockets->port_slab, "ports", sizeof(struct tn_port), 2 * limit + 2);
+    /* Two a socket, and two while one moves; flows may keep as many for a while. */
+    error = tn_slab_init(&sockets->port_slab, "ports", sizeof(struct tn_port), 4 * limit + 2);
     if (error < 0)
         tn_htab_destroy(&sockets->ports);
     return error;
@@ -212,7 +212,7 @@ static bool connect_conflicts(struct tn_stack *stack, const struct tn_socket *so
     struct tn_tuple tuple = tn_socket_tuple(sock);
     tuple.local = *local;
     tuple.local_port = port;
-    return tn_tuple_find(stack, &tuple) != NULL;
+    return tn_tuple_find(stack, &tuple) || tn_flow_find(stack, &tuple);
 }
 
 /* ---- Ephemeral ports ---- */
@@ -321,6 +321,37 @@ void tn_port_release(struct tn_stack *stack, struct tn_socket *sock)
         return;
     tn_port_untake(stack, sock);
     port_detach(stack->sockets, sock);
+}
+
+static void port_count_flow(struct tn_port *p, bool shared, uint32_t by)
+{
+    p->holders += by;
+    if (!shared)
+        p->unshared += by;
+}
+
+void tn_port_lend(struct tn_socket *sock)
+{
+    bool shared = (sock->flags & TN_SOCK_REUSEADDR) != 0;
+    port_count_flow(sock->port, shared, 1);
+    port_count_flow(sock->port->all, shared, 1);
+}
+
+void tn_port_give_back(struct tn_stack *stack, const struct tn_tuple *tuple, bool shared)
+{
+    const struct tn_port key = {
+        .addr = tuple->local,
+        .port = tuple->local_port,
+        .vrf = tuple->vrf,
+        .transport = tuple->transport,
+        .family = tuple->family,
+    };
+    struct tn_port *p = port_find(stack->sockets, &key);
+    struct tn_port *all = p->all;
+    port_count_flow(p, shared, (uint32_t)-1);
+    port_count_flow(all, shared, (uint32_t)-1);
+    port_put(stack->sockets, p);
+    port_put(stack->sockets, all);
 }
 
 int tn_port_listen(struct tn_stack *stack, struct tn_socket *sock)

@@ -31,7 +31,7 @@
 #define slab_unpoison(at, len) ((void)(at), (void)(len))
 #endif
 
-#define SLAB_ALIGN 16
+#define SLAB_ALIGN 8
 
 static size_t bitmap_bytes(uint32_t limit)
 {

@@ -7,6 +7,7 @@
 #include "control.h"
 #include "core.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "sockets.h"
 
 /* ---- Making ---- */
@@ -129,6 +130,7 @@ void tn_slot_destroy(struct tn_stack *stack, struct tn_slot *slot)
         tn_dispatch_release(stack, slot);
     }
     tn_wheel_stop_slot(&stack->wheel, slot->self.slot); /* they may lie in memory that goes now */
+    tn_flows_close_transport(stack, slot);
     stack->slots[slot->self.slot] = NULL;
     free_memory(slot);
     if (slot->library)

@@ -29,7 +29,7 @@ struct tn_tuple tn_socket_tuple(const struct tn_socket *sock)
 }
 
 /* Keyed: the remote end of a connection is the other side's choice. */
-static uint32_t tuple_hash(const struct tn_stack *stack, const struct tn_tuple *t)
+uint32_t tn_tuple_hash(const struct tn_stack *stack, const struct tn_tuple *t)
 {
     const uint64_t words[5] = {
         t->local.half[0],
@@ -51,7 +51,7 @@ static bool tuple_matches(const struct tn_tuple *t, const struct tn_socket *sock
 
 struct tn_socket *tn_tuple_find(const struct tn_stack *stack, const struct tn_tuple *tuple)
 {
-    uint32_t hash = tuple_hash(stack, tuple);
+    uint32_t hash = tn_tuple_hash(stack, tuple);
     for (struct tn_hnode *n = tn_htab_first(&stack->sockets->connections, hash); n; n = n->next) {
         struct tn_socket *sock = socket_of(n);
         if (n->hash == hash && tuple_matches(tuple, sock))
@@ -63,7 +63,7 @@ struct tn_socket *tn_tuple_find(const struct tn_stack *stack, const struct tn_tu
 void tn_tuple_insert(struct tn_stack *stack, struct tn_socket *sock)
 {
     struct tn_tuple tuple = tn_socket_tuple(sock);
-    tn_htab_insert(&stack->sockets->connections, node_of(sock), tuple_hash(stack, &tuple));
+    tn_htab_insert(&stack->sockets->connections, node_of(sock), tn_tuple_hash(stack, &tuple));
     sock->flags |= TN_SOCK_HASHED;
 }
 

@@ -2,7 +2,9 @@
  *
  * They stand in this order, each calling only those before it:
  *     socket_table.c      the table of four-tuples
+ *     flow_table.c        flows (flow.h): what is found by its four-tuple and is no socket
  *     ports.c             who has which port
+ *     flow.c              their life
  *     sockets.c           life of a socket, look-up, the list of sockets with events
  *     socket_transport.c  what transports do (plugin.h, "Sockets, for transports")
  *     socket_path.c       which way packets go
@@ -75,6 +77,7 @@ struct tn_descriptor {
 struct tn_sockets {
     struct tn_htab connections; /* by four-tuple: tn_socket.node */
     struct tn_htab ports;
+    struct tn_flows *flows; /* flow.h */
     struct tn_slab port_slab;
     struct tn_socket_slab *slabs;
     struct tn_socket *event_head; /* sockets with events to be told */
@@ -107,6 +110,7 @@ struct tn_tuple {
 /* ---- socket_table.c ---- */
 
 struct tn_tuple tn_socket_tuple(const struct tn_socket *sock);
+uint32_t tn_tuple_hash(const struct tn_stack *stack, const struct tn_tuple *tuple);
 struct tn_socket *tn_tuple_find(const struct tn_stack *stack, const struct tn_tuple *tuple);
 /* Enters the socket under its addresses and ports (TN_SOCK_HASHED); taking out an absent one is allowed. */
 void tn_tuple_insert(struct tn_stack *stack, struct tn_socket *sock);
@@ -124,6 +128,10 @@ int tn_port_bind(struct tn_stack *stack, struct tn_socket *sock, const struct tn
 int tn_port_connect(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *local);
 /* Takes the port of sock->local and local_port without asking who else has it. -ENOBUFS. */
 int tn_port_hold(struct tn_stack *stack, struct tn_socket *sock);
+/* The port that the socket holds is held once more, by a flow; and the flow at `tuple` lets it go (`shared`: the socket had
+ * TN_SOCK_REUSEADDR). */
+void tn_port_lend(struct tn_socket *sock);
+void tn_port_give_back(struct tn_stack *stack, const struct tn_tuple *tuple, bool shared);
 /* Moves a socket that holds a port to another local address. -ENOBUFS. */
 int tn_port_move(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *addr);
 /* Lets the port go; nothing if none is held. */

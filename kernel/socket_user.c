@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "address.h"
-#include "socket_table.h"
+#include "flow.h"
 
 static const struct tn_addr any_address;
 
@@ -137,6 +137,15 @@ struct tn_socket *tn_socket_accept(struct tn_stack *stack, struct tn_socket *lis
 
 /* ---- Connecting ---- */
 
+/* Whether there is no flow of this tuple, or one that makes room for the socket. */
+static bool flow_yields(struct tn_stack *stack, const struct tn_socket *sock, const struct tn_tuple *tuple)
+{
+    const struct tn_flow *flow = tn_flow_find(stack, tuple);
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    const struct tn_transport_ops *ops = transport->plugin->transport;
+    return !flow || (ops->flow_yields && ops->flow_yields(transport, flow));
+}
+
 /* Takes the local end `src` for the connection to the remote end that is set: a port of its own if none is
  * bound. */
 static int take_local_end(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *src)
@@ -145,7 +154,7 @@ static int take_local_end(struct tn_stack *stack, struct tn_socket *sock, const 
         return tn_port_connect(stack, sock, src);
     struct tn_tuple tuple = tn_socket_tuple(sock);
     tuple.local = *src;
-    if (sock->type == SOCK_STREAM && tn_tuple_find(stack, &tuple))
+    if (sock->type == SOCK_STREAM && (tn_tuple_find(stack, &tuple) || !flow_yields(stack, sock, &tuple)))
         return -EADDRNOTAVAIL;
     return tn_port_move(stack, sock, src);
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "dispatch.h"
-#include "socket_table.h"
+#include "flow.h"
 
 int tn_sockets_init(struct tn_stack *stack)
 {
@@ -31,7 +31,10 @@ int tn_sockets_init(struct tn_stack *stack)
         return error;
     }
     stack->sockets = sockets;
-    return 0;
+    error = tn_flows_init(stack);
+    if (error < 0)
+        tn_sockets_destroy(stack);
+    return error;
 }
 
 void tn_sockets_destroy(struct tn_stack *stack)
@@ -49,6 +52,7 @@ void tn_sockets_destroy(struct tn_stack *stack)
         tn_slab_destroy(&s->slab);
         free(s);
     }
+    tn_flows_destroy(stack);
     tn_ports_destroy(sockets);
     tn_htab_destroy(&sockets->connections);
     free(sockets->fds);
@@ -239,15 +243,7 @@ int tn_socket_take_error(struct tn_socket *sock)
 
 struct tn_socket *tn_core_socket_lookup(struct tn_self *self, const struct tn_packet *packet)
 {
-    const struct tn_tuple tuple = {
-        .local = packet->dst,
-        .remote = packet->src,
-        .local_port = packet->dst_port,
-        .remote_port = packet->src_port,
-        .vrf = packet->vrf,
-        .transport = self->slot,
-        .family = packet->family,
-    };
+    const struct tn_tuple tuple = tn_packet_tuple(self, packet);
     struct tn_socket *sock = tn_tuple_find(self->stack, &tuple);
     return sock ? sock : tn_port_taker(self->stack, &tuple, packet->ifindex);
 }

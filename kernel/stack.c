@@ -7,6 +7,7 @@
 
 #include "address.h"
 #include "control.h"
+#include "flow.h"
 #include "lifecycle.h"
 #include "log.h"
 #include "neighbour.h"
@@ -218,4 +219,5 @@ void tn_stack_usage(const struct tn_stack *stack, struct tn_usage *usage)
         for (const struct tn_slab *slab = slot->slabs; slab; slab = slab->next)
             usage->plugin_bytes += (size_t)slab->used * slab->size;
     }
+    usage->plugin_bytes += tn_flows_bytes(stack);
 }

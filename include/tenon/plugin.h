@@ -18,6 +18,7 @@
 
 #include "tenon/checksum.h"
 #include "tenon/cursor.h"
+#include "tenon/flow.h"
 #include "tenon/packet.h"
 #include "tenon/socket.h"
 #include "tenon/text.h"
@@ -276,6 +277,11 @@ struct tn_transport_ops {
     void (*error)(struct tn_self *self, const struct tn_net_error *error);
     /* The socket's state in a word, for people ("ESTABLISHED"); NULL op: none. */
     const char *(*state_name)(struct tn_self *self, const struct tn_socket *sock);
+    /* The same of a flow. May be NULL. */
+    const char *(*flow_state_name)(struct tn_self *self, const struct tn_flow *flow);
+    /* A socket wants to connect between the two ends that a flow has: whether it may, in which case connect() finds the
+     * flow and takes its place. NULL: it may not. */
+    bool (*flow_yields)(struct tn_self *self, const struct tn_flow *flow);
     /* Bytes of the transport header that the cursor begins with; 0 if it is none. */
     size_t (*header_length)(struct tn_self *self, struct tn_cursor header);
     /* `segment` (from the transport header on) was cut from a super-frame, with a copy of the header, and carries the payload
@@ -545,6 +551,25 @@ struct tn_core {
     /* Bytes from the transport header (packet->transport) to the end of what goes on the wire at once: a super-frame's longest
      * segment, or all of any other packet. This, not its own length, must fit the path. */
     size_t (*packet_segment)(struct tn_self *self, const struct tn_packet *packet);
+
+    /* Flows (flow.h), for transports. flows_create: a kind of records of `size` bytes, struct tn_flow included, at most
+     * `limit` of them; returns its number, for the others' `kind`, or -ENOMEM. find: of what a packet that was received,
+     * or a segment that was sent, belongs to; NULL if there is none. new: for the sender of `packet`; of_socket: in the
+     * place of `sock`, whose local port it holds; NULL at the limit. hide: it is found no more. free: the same, and the
+     * record goes. ends: its addresses. number, numbered: a number for the record, and the record of it. */
+    int (*flows_create)(struct tn_self *self, const char *name, size_t size, size_t limit);
+    struct tn_flow *(*flow_find)(struct tn_self *self, const struct tn_packet *packet);
+    struct tn_flow *(*flow_find_tuple)(struct tn_self *self, uint8_t family, uint16_t vrf,
+                                       const struct tn_addr *local, uint16_t local_port,
+                                       const struct tn_addr *remote, uint16_t remote_port);
+    struct tn_flow *(*flow_new)(struct tn_self *self, unsigned kind, const struct tn_packet *packet);
+    struct tn_flow *(*flow_of_socket)(struct tn_self *self, unsigned kind, struct tn_socket *sock);
+    void (*flow_hide)(struct tn_self *self, struct tn_flow *flow);
+    void (*flow_free)(struct tn_self *self, struct tn_flow *flow);
+    void (*flow_ends)(struct tn_self *self, const struct tn_flow *flow, struct tn_addr *local,
+                      struct tn_addr *remote);
+    uint32_t (*flow_number)(struct tn_self *self, const struct tn_flow *flow);
+    struct tn_flow *(*flow_numbered)(struct tn_self *self, unsigned kind, uint32_t number);
 };
 
 /* Counting, inline because it is on the path. */

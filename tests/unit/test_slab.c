@@ -74,7 +74,7 @@ static void records_are_aligned_and_apart(void **state)
     uint8_t *before = NULL;
     for (unsigned i = 0; i < 100; i++) {
         uint8_t *record = tn_slab_alloc_raw(&slab);
-        assert_int_equal((uintptr_t)record % 16, 0);
+        assert_int_equal((uintptr_t)record % 8, 0);
         assert_true(!before || record == before + slab.size);
         before = record;
     }
