@@ -10,11 +10,14 @@
 #include "dispatch.h"
 #include "flow.h"
 #include "log.h"
+#include "names.h"
 #include "neighbour.h"
 #include "route.h"
 #include "segment.h"
+#include "show.h"
 #include "sockets.h"
 #include "stack.h"
+#include "store.h"
 #include "trace.h"
 
 /* ---- Time and chance ---- */
@@ -285,6 +288,15 @@ const struct tn_core tn_core_table = {
     .flow_ends = tn_core_flow_ends,
     .flow_number = tn_core_flow_number,
     .flow_numbered = tn_core_flow_numbered,
+    .row_text = tn_core_row_text,
+    .row_number = tn_core_row_number,
+    .row_end = tn_core_row_end,
+    .store_write = tn_core_store_write,
+    .store_read = tn_core_store_read,
+    .path_broadcast = tn_core_path_broadcast,
+    .socket_send_along = tn_core_socket_send_along,
+    .interface_mtu = tn_core_interface_mtu,
+    .name_servers = tn_core_name_servers,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

@@ -27,6 +27,7 @@ void tn_core_net_error(struct tn_self *self, const struct tn_net_error *error);
 void tn_core_frame_output(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet,
                           const uint8_t *dst, uint16_t ethertype);
 void tn_core_transmit(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
+int tn_core_interface_mtu(struct tn_self *self, struct tn_interface *ifc, uint32_t mtu);
 int tn_core_watch(struct tn_self *self, struct tn_interface *ifc, int fd);
 void tn_core_port_give(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
 struct tn_packet *tn_core_port_take(struct tn_self *self, struct tn_interface *ifc);

@@ -127,6 +127,7 @@ int tn_interface_open(struct tn_stack *stack, const struct tn_plan_interface *pl
     }
     if (!ifc->pub.mtu)
         ifc->pub.mtu = 1500;
+    ifc->own_mtu = ifc->pub.mtu;
     ifc->pub.up = true;
     tn_paths_changed(stack);
     return 0;
@@ -145,6 +146,23 @@ struct tn_ifc *tn_interface_by_name(struct tn_stack *stack, const char *name)
         if (stack->interfaces[i] && strcmp(stack->interfaces[i]->pub.name, name) == 0)
             return stack->interfaces[i];
     return NULL;
+}
+
+/* RFC 791: every host takes 576 bytes; less from the network would be an attack on everything else. */
+#define MTU_LEAST 576
+
+int tn_core_interface_mtu(struct tn_self *self, struct tn_interface *public_ifc, uint32_t mtu)
+{
+    const struct tn_ifc *ifc = tn_ifc_of(public_ifc);
+    if (mtu == 0)
+        mtu = ifc->own_mtu;
+    if (mtu < tn_min(MTU_LEAST, ifc->own_mtu) || mtu > ifc->own_mtu)
+        return -EINVAL;
+    if (public_ifc->mtu != mtu) {
+        public_ifc->mtu = mtu;
+        tn_paths_changed(self->stack);
+    }
+    return 0;
 }
 
 int tn_core_watch(struct tn_self *self, struct tn_interface *public_ifc, int fd)

@@ -172,6 +172,17 @@ int tn_core_path_find(struct tn_self *self, uint8_t family, uint16_t vrf, struct
     return err;
 }
 
+int tn_core_path_broadcast(struct tn_self *self, struct tn_interface *ifc, struct tn_path *path)
+{
+    const struct path_query q = {.stack = self->stack};
+    *path = (struct tn_path){.kind = TN_PATH_NONE};
+    if (!ifc->up)
+        return -ENETDOWN;
+    set_link(&q, path, TN_PATH_BROADCAST, ifc->index);
+    path->generation = self->stack->path_generation;
+    return 0;
+}
+
 /* ---- Sending ---- */
 
 int tn_core_network_output(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path)

@@ -31,6 +31,7 @@ void tn_route_each(struct tn_stack *stack, void (*each)(void *context, const str
                    void *context);
 
 /* ABI functions (plugin.h); implemented in path.c. */
+int tn_core_path_broadcast(struct tn_self *self, struct tn_interface *ifc, struct tn_path *path);
 int tn_core_path_find(struct tn_self *self, uint8_t family, uint16_t vrf, struct tn_addr *src,
                       const struct tn_addr *dst, struct tn_path *path);
 int tn_core_network_output(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "control_client.h"
 #include "suggest.h"
 
 #define ROWS_DEFAULT 1000
@@ -73,36 +74,109 @@ static size_t argument(const json_t *args, const char *name, size_t otherwise, s
     return tn_min((size_t)json_integer_value(value), most);
 }
 
-static void unknown_table(const char *table, struct tn_error *error)
+/* ---- Tables of plugins ---- */
+
+/* The view at place `n` of all that plugins bring; NULL beyond the last. */
+static const struct tn_view *view_at(struct tn_stack *stack, size_t n, struct tn_slot **slot)
+{
+    for (unsigned i = 0; i < TN_SLOTS_MAX; i++) {
+        const struct tn_plugin *plugin = stack->slots[i] ? stack->slots[i]->self.plugin : NULL;
+        size_t count = plugin ? plugin->view_count : 0;
+        *slot = stack->slots[i];
+        if (n < count)
+            return &plugin->views[n];
+        n -= count;
+    }
+    return NULL;
+}
+
+const struct tn_view *tn_view_find(struct tn_stack *stack, const char *name, struct tn_slot **slot)
+{
+    const struct tn_view *view;
+    for (size_t i = 0; (view = view_at(stack, i, slot)); i++)
+        if (strcmp(view->name, name) == 0)
+            break;
+    return view;
+}
+
+static json_t *row_of(struct tn_rows *rows)
+{
+    if (!rows->row)
+        rows->row = json_object();
+    return rows->row;
+}
+
+void tn_core_row_text(struct tn_rows *rows, const char *key, const char *value)
+{
+    json_object_set_new(row_of(rows), key, tn_json_text(value));
+}
+
+void tn_core_row_number(struct tn_rows *rows, const char *key, int64_t value)
+{
+    json_object_set_new(row_of(rows), key, json_integer(value));
+}
+
+void tn_core_row_end(struct tn_rows *rows)
+{
+    json_t *row = row_of(rows);
+    rows->row = NULL;
+    if (tn_rows_want(rows))
+        tn_rows_add(rows, row);
+    else
+        json_decref(row);
+}
+
+/* ---- Asking for one ---- */
+
+static void unknown_table(struct tn_stack *stack, const char *table, struct tn_error *error)
 {
     char quoted[TN_QUOTE_MAX];
+    struct tn_slot *slot;
+    const struct tn_view *view;
     struct tn_suggestion near = tn_suggest(table);
     struct tn_text t = tn_text_init(error->text, sizeof(error->text));
     for (size_t i = 0; i < TN_ARRAY_SIZE(tables); i++)
         tn_suggest_offer(&near, tables[i].name);
+    for (size_t i = 0; (view = view_at(stack, i, &slot)); i++)
+        tn_suggest_offer(&near, view->name);
     tn_text_add(&t, "there is no table %s", tn_quote(quoted, table));
     tn_suggest_text(&near, &t);
     tn_text_add(&t, " (tables: ");
     for (size_t i = 0; i < TN_ARRAY_SIZE(tables); i++)
         tn_text_add(&t, "%s%s", i ? ", " : "", tables[i].name);
+    for (size_t i = 0; (view = view_at(stack, i, &slot)); i++)
+        tn_text_add(&t, ", %s", view->name);
     tn_text_add(&t, ")");
+}
+
+static bool make_rows(struct tn_rows *rows, const char *table)
+{
+    struct tn_slot *slot;
+    for (size_t i = 0; i < TN_ARRAY_SIZE(tables); i++)
+        if (strcmp(tables[i].name, table) == 0) {
+            tables[i].show(rows);
+            return true;
+        }
+    const struct tn_view *view = tn_view_find(rows->stack, table, &slot);
+    if (view)
+        view->rows(&slot->self, rows);
+    json_decref(rows->row); /* one that was not ended */
+    return view != NULL;
 }
 
 json_t *tn_show(struct tn_stack *stack, const char *table, const json_t *args, struct tn_error *error)
 {
-    for (size_t i = 0; i < TN_ARRAY_SIZE(tables); i++) {
-        if (strcmp(tables[i].name, table) != 0)
-            continue;
-        struct tn_rows rows = {.stack = stack, .array = json_array()};
-        rows.limit = argument(args, "limit", ROWS_DEFAULT, ROWS_MAX);
-        rows.offset = argument(args, "offset", 0, SIZE_MAX);
-        tables[i].show(&rows);
-        snprintf(error->text, sizeof(error->text), "out of memory");
-        return json_pack("{s:s,s:o,s:o,s:o}", "table", table, "rows", rows.array, "offset",
-                         tn_json_number(rows.offset), "total", tn_json_number(rows.total));
+    struct tn_rows rows = {.stack = stack, .array = json_array()};
+    rows.limit = argument(args, "limit", ROWS_DEFAULT, ROWS_MAX);
+    rows.offset = argument(args, "offset", 0, SIZE_MAX);
+    if (!make_rows(&rows, table)) {
+        json_decref(rows.array);
+        unknown_table(stack, table, error);
+        return NULL;
     }
-    unknown_table(table, error);
-    return NULL;
+    snprintf(error->text, sizeof(error->text), "out of memory");
+    return json_pack("{s:s,s:o,s:o,s:o}", "table", table, "rows", rows.array, "offset",
+                     tn_json_number(rows.offset), "total", tn_json_number(rows.total));
 }
 
 int tn_stack_show(struct tn_stack *stack, const char *table, char **json, struct tn_error *error)

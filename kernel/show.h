@@ -15,7 +15,15 @@ struct tn_rows {
     struct tn_stack *stack;
     json_t *array;
     size_t limit, offset, total;
+    json_t *row; /* of a plugin's table, being built */
 };
+
+/* Tables that plugins bring; NULL if nobody has this one. */
+const struct tn_view *tn_view_find(struct tn_stack *stack, const char *name, struct tn_slot **slot);
+/* The operations of struct tn_core by which their rows are built. */
+void tn_core_row_text(struct tn_rows *rows, const char *key, const char *value);
+void tn_core_row_number(struct tn_rows *rows, const char *key, int64_t value);
+void tn_core_row_end(struct tn_rows *rows);
 
 /* Counts a row; whether it is one of those wanted, and so worth making. */
 bool tn_rows_want(struct tn_rows *rows);

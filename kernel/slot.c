@@ -8,6 +8,7 @@
 #include "core.h"
 #include "dispatch.h"
 #include "flow.h"
+#include "names.h"
 #include "sockets.h"
 
 /* ---- Making ---- */
@@ -122,11 +123,13 @@ void tn_slot_destroy(struct tn_stack *stack, struct tn_slot *slot)
 {
     if (slot->started) {
         tn_control_cancel_jobs(stack, slot);
-        tn_sockets_close_owner(stack, slot);
+        /* A plugin's last words go out by its own sockets; a transport's sockets end while it still runs. */
         if (slot->self.plugin->transport)
             tn_sockets_close_transport(stack, slot);
         if (slot->self.plugin->stop)
             slot->self.plugin->stop(&slot->self);
+        tn_sockets_close_owner(stack, slot);
+        tn_name_servers_forget(stack, slot);
         tn_dispatch_release(stack, slot);
     }
     tn_wheel_stop_slot(&stack->wheel, slot->self.slot); /* they may lie in memory that goes now */

@@ -165,6 +165,40 @@ static int stream_give(struct tn_stack *stack, struct tn_socket *sock, struct tn
 
 /* ---- Datagrams ---- */
 
+/* Hands the payload, with the socket's settings, to the transport. Consumes it. */
+static int datagram_along(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
+                          uint16_t vrf, const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
+                          const struct tn_path *path)
+{
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    if (!transport) {
+        tn_packet_free(&stack->pool, packet);
+        return -ENETDOWN;
+    }
+    packet->flags = 0;
+    packet->checksum = TN_CHECKSUM_UNKNOWN;
+    packet->gso = TN_GSO_NONE;
+    packet->family = sock->family;
+    packet->protocol = sock->protocol;
+    packet->vrf = vrf;
+    packet->tos = sock->tos;
+    packet->ttl = sock->ttl;
+    if (packet->ttl == 0 && path->kind == TN_PATH_MULTICAST)
+        packet->ttl = 1; /* RFC 1112 §6.1 */
+    packet->src = *src;
+    packet->dst = *dst;
+    packet->src_port = sock->local_port;
+    packet->dst_port = port;
+    return transport->plugin->transport->send_datagram(transport, sock, packet, path);
+}
+
+int tn_core_socket_send_along(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
+                              const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
+                              const struct tn_path *path)
+{
+    return datagram_along(self->stack, sock, packet, tn_socket_vrf(sock), src, dst, port, path);
+}
+
 /* Sends the payload in `vrf` to (dst, port). Consumes it. */
 static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
                            uint16_t vrf, struct tn_addr src, const struct tn_addr *dst, uint16_t port)
@@ -180,21 +214,7 @@ static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struc
         tn_packet_free(&stack->pool, packet);
         return error;
     }
-    packet->flags = 0;
-    packet->checksum = TN_CHECKSUM_UNKNOWN;
-    packet->gso = TN_GSO_NONE;
-    packet->family = sock->family;
-    packet->protocol = sock->protocol;
-    packet->vrf = vrf;
-    packet->tos = sock->tos;
-    packet->ttl = sock->ttl;
-    if (packet->ttl == 0 && sock->path.kind == TN_PATH_MULTICAST)
-        packet->ttl = 1; /* RFC 1112 §6.1 */
-    packet->src = src;
-    packet->dst = *dst;
-    packet->src_port = sock->local_port;
-    packet->dst_port = port;
-    return transport->plugin->transport->send_datagram(transport, sock, packet, &sock->path);
+    return datagram_along(stack, sock, packet, vrf, &src, dst, port, &sock->path);
 }
 
 /* Bytes that a datagram may carry. */

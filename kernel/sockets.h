@@ -64,6 +64,9 @@ ssize_t tn_core_socket_receive(struct tn_self *self, struct tn_socket *sock, voi
 ssize_t tn_core_socket_send(struct tn_self *self, struct tn_socket *sock, const void *bytes, size_t len);
 struct tn_packet *tn_core_socket_take(struct tn_self *self, struct tn_socket *sock);
 int tn_core_socket_give(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet);
+int tn_core_socket_send_along(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
+                              const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
+                              const struct tn_path *path);
 int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const struct tn_packet *to,
                          struct tn_packet *packet);
 int tn_core_socket_shutdown(struct tn_self *self, struct tn_socket *sock, int how);

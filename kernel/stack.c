@@ -10,6 +10,7 @@
 #include "flow.h"
 #include "lifecycle.h"
 #include "log.h"
+#include "names.h"
 #include "neighbour.h"
 #include "plugin_path.h"
 #include "route.h"
@@ -69,6 +70,7 @@ static void destroy_parts(struct tn_stack *stack)
     drop_looped(stack);
     if (stack->slots[TN_SLOT_CORE])
         tn_slot_destroy(stack, stack->slots[TN_SLOT_CORE]);
+    tn_name_servers_destroy(stack);
     tn_pool_destroy(&stack->pool);
     tn_logger_destroy(stack);
     tn_loop_destroy(stack->loop);

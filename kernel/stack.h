@@ -128,6 +128,7 @@ struct tn_ifc {
     struct tn_slot *driver;
     struct tn_value *values; /* driver options as configured */
     void *options;
+    uint32_t own_mtu;           /* as configured or as the driver found it; pub.mtu may be less */
     struct tn_watch watch;      /* on the device's descriptor; fd -1: none */
     bool readable;              /* has frames to read */
     bool blocked;               /* the device is full: wait for writable */
@@ -151,6 +152,7 @@ struct tn_sockets;    /* sockets.h */
 struct tn_control;    /* control.h */
 struct tn_loop;       /* loop.h */
 struct tn_logger;     /* log.h */
+struct tn_names;      /* names.h */
 
 struct tn_stack {
     struct tn_env env;
@@ -171,6 +173,7 @@ struct tn_stack {
     struct tn_sockets *sockets;
     struct tn_control *control;
     struct tn_logger *logger;
+    struct tn_names *names;   /* names.h; NULL: nobody has told any */
     uint32_t path_generation; /* raised whenever a remembered path may have become wrong; never 0 */
 
     /* the batch */

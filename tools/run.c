@@ -13,6 +13,7 @@ struct settings {
     const char *file;
     const char *control;
     const char *plugin_path;
+    const char *state_directory;
     struct identity identity;
     bool trace;
     bool no_control;
@@ -25,7 +26,8 @@ enum {
     OPTION_NO_CONTROL,
     OPTION_LOG,
     OPTION_USER,
-    OPTION_KEEP
+    OPTION_KEEP,
+    OPTION_STATE
 };
 
 static const struct option options[] = {
@@ -35,6 +37,7 @@ static const struct option options[] = {
     {"plugin-path", required_argument, NULL, OPTION_PLUGIN_PATH},
     {"log", required_argument, NULL, OPTION_LOG},
     {"user", required_argument, NULL, OPTION_USER},
+    {"state", required_argument, NULL, OPTION_STATE},
     {"keep-privileges", no_argument, NULL, OPTION_KEEP},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -57,6 +60,9 @@ static int set_option(struct settings *s, int option)
         break;
     case OPTION_PLUGIN_PATH:
         s->plugin_path = optarg;
+        break;
+    case OPTION_STATE:
+        s->state_directory = optarg;
         break;
     case OPTION_KEEP:
         s->keep_privileges = true;
@@ -262,12 +268,32 @@ static int serve(const struct settings *s, struct tn_stack *stack, const char *f
     return run_until_ended(stack, file);
 }
 
+/* Where what is to outlive the process is kept, when nobody says; NULL: nowhere. */
+static const char *default_state_directory(char room[PATH_MAX])
+{
+    const char *given = getenv("STATE_DIRECTORY"); /* systemd's StateDirectory= */
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    if (given && *given)
+        return given;
+    if (geteuid() == 0)
+        return "/var/lib/tenon";
+    if (state && *state)
+        snprintf(room, PATH_MAX, "%s/tenon", state);
+    else if (home && *home)
+        snprintf(room, PATH_MAX, "%s/.local/state/tenon", home);
+    else
+        return NULL;
+    return room;
+}
+
 static int run_file(const struct settings *s, const char *file)
 {
+    char state_room[PATH_MAX];
     struct tn_env env = *tn_env_real();
     env.log = log_line;
     env.log_level = s->log_level;
     env.plugin_path = s->plugin_path ? s->plugin_path : find_plugin_path();
+    env.state_directory = s->state_directory ? s->state_directory : default_state_directory(state_room);
     char *text = read_file(file);
     if (!text)
         return EXIT_USAGE;
@@ -312,6 +338,7 @@ const struct verb verb_run = {
         "  --control PATH       where the control socket is made\n"
         "  --no-control         no control socket\n"
         "  --plugin-path PATH   where plugins are, DIR:DIR\n"
+        "  --state DIR          where leases and the like are kept ($STATE_DIRECTORY, /var/lib/tenon)\n"
         "  -h, --help           this\n\n"
         "Runs until SIGTERM, Ctrl-C or 'tenon stop'; SIGHUP reads FILE again and applies the difference.\n"
         "Opening a TAP device takes CAP_NET_ADMIN; once it is open all capabilities are dropped.\n\n"

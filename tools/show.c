@@ -1,8 +1,12 @@
 /* show.c: `tenon show`: the tables of a running stack. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tool.h"
+
+/* Of a plugin's table. */
+#define COLUMNS_MAX 24
 
 struct settings {
     struct target target;
@@ -230,6 +234,30 @@ static void print_rows(const struct view *view, const json_t *rows, bool all)
     json_decref(shown);
 }
 
+/* A plugin's own table: its columns are the fields of the first row. */
+static void print_plain(const json_t *rows)
+{
+    struct column columns[COLUMNS_MAX];
+    char titles[COLUMNS_MAX][40];
+    size_t count = 0;
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_array_get(rows, 0), key, value)
+    {
+        if (count == COLUMNS_MAX)
+            break;
+        snprintf(titles[count], sizeof(titles[count]), "%s", key);
+        for (char *c = titles[count]; *c; c++)
+            *c = *c == '-' ? ' ' : (char)toupper((unsigned char)*c);
+        columns[count] = (struct column){titles[count], json_is_number(value) ? RIGHT : LEFT, NULL, key};
+        count++;
+    }
+    if (count)
+        print_table(columns, count, rows);
+    else
+        puts("nothing");
+}
+
 static void print_answer(const json_t *answer, bool all)
 {
     const char *table = text_of(answer, "table");
@@ -240,6 +268,8 @@ static void print_answer(const json_t *answer, bool all)
             view = &views[i];
     if (view)
         print_rows(view, rows, all);
+    else if (strcmp(table, "stack") != 0)
+        print_plain(rows);
     else
         for (size_t i = 0; i < json_array_size(rows); i++)
             print_record("", json_array_get(rows, i));
@@ -334,6 +364,7 @@ static int show_tables(const struct settings *s, struct client *client, char **t
     return code;
 }
 
+/* What is no table of the core's may be a plugin's: the stack knows. */
 static int check_tables(char **tables, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -343,8 +374,6 @@ static int check_tables(char **tables, int count)
         const char *near = known ? NULL : tn_nearest(tables[i], tn_show_tables());
         if (near)
             return usage(&verb_show, "there is no table '%s', did you mean '%s'?", tables[i], near);
-        if (!known)
-            return usage(&verb_show, "there is no table '%s'", tables[i]);
     }
     return EXIT_DONE;
 }
@@ -377,7 +406,7 @@ const struct verb verb_show = {
     .help = "usage: tenon show [TABLE...] [OPTIONS]\n\n"
             "Tables: stack, interfaces, addresses, routes, neighbours, sockets, plugins, options, commands, "
             "dispatch,\n"
-            "counters, drops. Without TABLE: what one looks at first.\n\n"
+            "counters, drops; and those that plugins bring: dhcp. Without TABLE: what one looks at first.\n\n"
             "  --json           the tables as they came, a JSON object a line\n"
             "  --all            counters and drops that are zero, too\n"
             "  --limit N        at most N rows (1000; 10000 at most)\n"

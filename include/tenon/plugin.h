@@ -323,6 +323,16 @@ struct tn_command {
     void (*cancel)(struct tn_self *self, struct tn_job *job);
 };
 
+/* A table of the plugin's own for `tenon show NAME`. */
+struct tn_rows;
+struct tn_view {
+    const char *name; /* lower-case-with-hyphens; the core's tables come first */
+    const char *help; /* one line */
+    /* Puts the rows: each field by core->row_…, then core->row_end. Keys are the columns, in the order of the
+     * first row. */
+    void (*rows)(struct tn_self *self, struct tn_rows *rows);
+};
+
 /* ---- The descriptor ---- */
 
 struct tn_plugin {
@@ -376,6 +386,9 @@ struct tn_plugin {
     const struct tn_reporter_ops *reporter;
     const struct tn_transport_ops *transport;
     const struct tn_service_ops *service;
+
+    const struct tn_view *views;
+    uint16_t view_count;
 };
 
 /* The one symbol that a plugin exports. */
@@ -570,7 +583,37 @@ struct tn_core {
                       struct tn_addr *remote);
     uint32_t (*flow_number)(struct tn_self *self, const struct tn_flow *flow);
     struct tn_flow *(*flow_numbered)(struct tn_self *self, unsigned kind, uint32_t number);
+
+    /* Rows of a plugin's table (struct tn_view), field by field. */
+    void (*row_text)(struct tn_rows *rows, const char *key, const char *value);
+    void (*row_number)(struct tn_rows *rows, const char *key, int64_t value);
+    void (*row_end)(struct tn_rows *rows);
+
+    /* What is to outlive the process: a few bytes (TN_STORE_MAX at most) by name (letters, digits, '-', '.'), kept in the
+     * environment's state directory under the stack's and the plugin's name. store_write replaces all of it or nothing;
+     * `len` 0 removes it. store_read: how many bytes there are (more than `size`: cut), -ENOENT. Both: -EROFS when the
+     * environment keeps nothing. They wait for the disk: not for the packet path. */
+    int (*store_write)(struct tn_self *self, const char *name, const void *bytes, size_t len);
+    ssize_t (*store_read)(struct tn_self *self, const char *name, void *bytes, size_t size);
+
+    /* Speaking on an interface that has no address yet (DHCP). path_broadcast: the way to everybody on `ifc`; -ENETDOWN.
+     * socket_send_along: sends a datagram from `src` to `dst` and `port` along a path that the caller has found. Consumes
+     * it. 0 or -errno. */
+    int (*path_broadcast)(struct tn_self *self, struct tn_interface *ifc, struct tn_path *path);
+    int (*socket_send_along)(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
+                             const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
+                             const struct tn_path *path);
+
+    /* What the network told about itself. interface_mtu: packets on `ifc` are to be no longer than `mtu` bytes (0: its
+     * own MTU again); -EINVAL beyond that or below 576. name_servers: who answers DNS queries, for as long as the plugin
+     * runs or until it says otherwise (`count` 0: nobody); `domain` may be "". */
+    int (*interface_mtu)(struct tn_self *self, struct tn_interface *ifc, uint32_t mtu);
+    int (*name_servers)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                        const struct tn_addr *servers, size_t count, const char *domain);
 };
+
+#define TN_STORE_MAX        4096
+#define TN_NAME_SERVERS_MAX 4 /* more are not remembered */
 
 /* Counting, inline because it is on the path. */
 static inline void tn_count(struct tn_self *self, unsigned counter)

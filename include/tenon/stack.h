@@ -42,6 +42,9 @@ struct tn_env {
      * built-in place. Kept by reference. */
     const char *plugin_path;
     uint8_t log_level; /* of plugins that stack.yaml names no level for: enum tn_level + 1; 0: as it says */
+    /* Where plugins keep what is to outlive the process (leases); made when something is first kept. NULL: nothing is kept.
+     * By reference. */
+    const char *state_directory;
 };
 
 /* CLOCK_MONOTONIC, getrandom, a log on stderr. */
