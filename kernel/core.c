@@ -12,6 +12,7 @@
 #include "log.h"
 #include "names.h"
 #include "neighbour.h"
+#include "resolver.h"
 #include "route.h"
 #include "segment.h"
 #include "show.h"
@@ -301,7 +302,10 @@ const struct tn_core tn_core_table = {
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};
 static const struct tn_name core_drops[] = {TN_CORE_DROPS(TN_NAME_ENTRY)};
-static tn_timer_fn *const core_timers[] = {[TN_CORE_TIMER_NEIGHBOUR] = tn_neighbour_timer};
+static tn_timer_fn *const core_timers[] = {
+    [TN_CORE_TIMER_NEIGHBOUR] = tn_neighbour_timer, [TN_CORE_TIMER_RESOLVER] = tn_resolver_timer};
+static const struct tn_command core_commands[] = {
+    {"resolve", "Addresses of a name: name", tn_resolve_command_start, tn_resolve_command_cancel}};
 
 const struct tn_plugin tn_core_plugin = {
     TN_PLUGIN_HEADER,
@@ -313,6 +317,8 @@ const struct tn_plugin tn_core_plugin = {
     .counter_count = TN_ARRAY_SIZE(core_counters),
     .drops = core_drops,
     .drop_count = TN_ARRAY_SIZE(core_drops),
+    .commands = core_commands,
+    .command_count = TN_ARRAY_SIZE(core_commands),
     .timers = core_timers,
     .timer_count = TN_ARRAY_SIZE(core_timers),
 };

@@ -42,6 +42,39 @@ static int read_control(struct tn_plan_reader *r, const struct tn_yaml_node *nod
     return r->plan->control ? 0 : tn_plan_fail_memory(r);
 }
 
+static int read_name_servers(struct tn_plan_reader *r, const struct tn_yaml_node *node)
+{
+    static const char expected[] = "a list of at most 4 IPv4 addresses, such as [10.0.7.53]";
+    struct tn_plan *plan = r->plan;
+    int err = tn_plan_expect(r, node, TN_YAML_SEQUENCE, expected);
+    for (const struct tn_yaml_node *item = node->first; item && !err; item = item->next) {
+        uint8_t family = 0;
+        const char *text = tn_plan_scalar(r, item, expected);
+        if (!text)
+            return -EINVAL;
+        if (plan->name_server_count == TN_ARRAY_SIZE(plan->name_servers) ||
+            !tn_plan_read_address(text, &family, &plan->name_servers[plan->name_server_count]) ||
+            family != AF_INET)
+            return tn_plan_fail_kind(r, item, expected);
+        plan->name_server_count++;
+    }
+    return err;
+}
+
+static int read_domain(struct tn_plan_reader *r, const struct tn_yaml_node *node)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    static const char expected[] = "a domain, such as example.org";
+    const char *text = tn_plan_scalar(r, node, expected);
+    if (!text)
+        return -EINVAL;
+    size_t len = strlen(text);
+    if (len == 0 || len >= sizeof(r->plan->domain) || strspn(text, allowed) != len)
+        return tn_plan_fail_kind(r, node, expected);
+    memcpy(r->plan->domain, text, len + 1);
+    return 0;
+}
+
 /* "large_buffers" in C is "large-buffers" in the file. */
 static void limit_name(char to[static 32], const char *field)
 {
@@ -148,10 +181,11 @@ static void remember_places(struct tn_plan *plan, const struct tn_yaml_node *sta
 
 static int read_stack(struct tn_plan_reader *r, const struct tn_yaml_node *node)
 {
-    static const char *const words[] = {"name", "control", "log", "limits"};
+    static const char *const words[] = {"name", "control", "log", "limits", "name-servers", "domain"};
     const struct tn_yaml_node *value;
     remember_places(r->plan, node);
-    int err = tn_plan_expect(r, node, TN_YAML_MAPPING, "a mapping with name, control, log or limits");
+    int err = tn_plan_expect(r, node, TN_YAML_MAPPING,
+                             "a mapping with name, control, log, limits, name-servers or domain");
     if (!err)
         err = tn_plan_check_keys(r, node, "stack", words, TN_ARRAY_SIZE(words));
     if (!err && (value = tn_plan_get(node, "name")))
@@ -162,6 +196,10 @@ static int read_stack(struct tn_plan_reader *r, const struct tn_yaml_node *node)
         err = read_log(r, value);
     if (!err && (value = tn_plan_get(node, "limits")))
         err = read_limits(r, value);
+    if (!err && (value = tn_plan_get(node, "name-servers")))
+        err = read_name_servers(r, value);
+    if (!err && (value = tn_plan_get(node, "domain")))
+        err = read_domain(r, value);
     return err;
 }
 

@@ -192,6 +192,9 @@ struct tn_plan {
     char *control; /* stack: control (path of the control socket), or NULL: the default */
     struct tn_position name_at, control_at, limits_at; /* of these keys; 1:1 where they are left out */
     struct tn_limits limits;
+    struct tn_addr name_servers[4]; /* stack: name-servers */
+    size_t name_server_count;
+    char domain[256]; /* stack: domain; "": none */
     struct tn_plan_log *logs;
     size_t log_count;
     struct tn_plan_plugin

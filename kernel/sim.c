@@ -19,6 +19,7 @@ struct tn_sim {
     struct tn_siphash_key trace_key;
     uint64_t trace_hash;
     const char *plugin_path;
+    const char *state_directory;
     void (*log)(void *context, enum tn_level level, const char *who, const char *text);
     void *log_context;
     struct tn_stack *stacks[SIM_STACKS_MAX];
@@ -101,6 +102,11 @@ void tn_sim_plugin_path(struct tn_sim *sim, const char *path)
     sim->plugin_path = path;
 }
 
+void tn_sim_state_directory(struct tn_sim *sim, const char *path)
+{
+    sim->state_directory = path;
+}
+
 void tn_sim_log(struct tn_sim *sim,
                 void (*log)(void *context, enum tn_level, const char *who, const char *text), void *context)
 {
@@ -115,7 +121,8 @@ int tn_sim_add(struct tn_sim *sim, const char *yaml, struct tn_stack **stack, st
                                .wall = sim_env_wall,
                                .random = sim_env_random,
                                .log = sim_env_log,
-                               .plugin_path = sim->plugin_path};
+                               .plugin_path = sim->plugin_path,
+                               .state_directory = sim->state_directory};
     if (sim->count == SIM_STACKS_MAX) {
         snprintf(error->text, sizeof(error->text), "a simulation holds at most %d stacks", SIM_STACKS_MAX);
         return -ENOSPC;

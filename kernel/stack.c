@@ -13,6 +13,7 @@
 #include "names.h"
 #include "neighbour.h"
 #include "plugin_path.h"
+#include "resolver.h"
 #include "route.h"
 #include "sockets.h"
 #include "trace.h"
@@ -62,6 +63,7 @@ static void drop_looped(struct tn_stack *stack)
 
 static void destroy_parts(struct tn_stack *stack)
 {
+    tn_resolver_destroy(stack);
     tn_trace_destroy(stack);
     tn_sockets_destroy(stack);
     tn_neighbours_destroy(stack);

@@ -70,6 +70,7 @@ enum {
 /* Timers of the core: index into the core descriptor's timer table (core.c). */
 enum tn_core_timer {
     TN_CORE_TIMER_NEIGHBOUR, /* neighbour.c: tn_neighbour_timer() */
+    TN_CORE_TIMER_RESOLVER,  /* resolver.c: tn_resolver_timer() */
     TN_CORE_TIMER_COUNT,
 };
 
@@ -153,6 +154,7 @@ struct tn_control;    /* control.h */
 struct tn_loop;       /* loop.h */
 struct tn_logger;     /* log.h */
 struct tn_names;      /* names.h */
+struct tn_resolver;   /* resolver.h */
 
 struct tn_stack {
     struct tn_env env;
@@ -173,8 +175,9 @@ struct tn_stack {
     struct tn_sockets *sockets;
     struct tn_control *control;
     struct tn_logger *logger;
-    struct tn_names *names;   /* names.h; NULL: nobody has told any */
-    uint32_t path_generation; /* raised whenever a remembered path may have become wrong; never 0 */
+    struct tn_names *names;       /* names.h; NULL: nobody has told any */
+    struct tn_resolver *resolver; /* resolver.h; NULL: nothing was asked yet */
+    uint32_t path_generation;     /* raised whenever a remembered path may have become wrong; never 0 */
 
     /* the batch */
     uint32_t serial;               /* frames received so far */

@@ -14,7 +14,8 @@ struct settings {
     json_int_t count; /* 0: until Ctrl-C */
     json_int_t interval_ms, timeout_ms, size, vrf;
     bool df, json;
-    const char *address;
+    const char *host; /* as it was given */
+    char address[INET6_ADDRSTRLEN];
 };
 
 struct sums {
@@ -84,13 +85,16 @@ static int set_option(struct settings *s, int option)
     return 0;
 }
 
-/* Which families can be pinged is the plugin's business; here only what is no address at all is refused. */
-static int check_address(const char *text)
+/* What cannot be an address or a name is told at once; what looks like an address is not to be asked for as a name. */
+static int check_host(const char *text)
 {
+    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
     uint8_t bytes[16];
-    if (inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1)
+    bool address = inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+    bool digits = strspn(text, "0123456789.") == strlen(text);
+    if (address || (*text && !digits && strspn(text, name) == strlen(text)))
         return -1;
-    return usage(&verb_ping, "found '%s', expected an IPv4 address", text);
+    return usage(&verb_ping, "found '%s', expected an IPv4 address or a name", text);
 }
 
 static int read_arguments(int argc, char **argv, struct settings *s)
@@ -105,8 +109,8 @@ static int read_arguments(int argc, char **argv, struct settings *s)
         return done;
     if (argc - optind != 1)
         return usage(&verb_ping, optind == argc ? "which address?" : "one address, please");
-    s->address = argv[optind];
-    return check_address(s->address);
+    s->host = argv[optind];
+    return check_host(s->host);
 }
 
 /* ---- Answers ---- */
@@ -157,7 +161,7 @@ static int sum_up(const struct settings *s, const struct sums *sums)
 {
     if (!s->json) {
         double lost = sums->sent ? 100.0 * (sums->sent - sums->received) / sums->sent : 0;
-        printf("\n%s: %u sent, %u received, %.3g %% lost\n", s->address, sums->sent, sums->received, lost);
+        printf("\n%s: %u sent, %u received, %.3g %% lost\n", s->host, sums->sent, sums->received, lost);
         if (sums->received)
             printf("round trip min/avg/max %.3f/%.3f/%.3f ms\n", sums->least, sums->total / sums->received,
                    sums->most);
@@ -204,6 +208,39 @@ static int follow(const struct settings *s, struct client *client)
     return sum_up(s, &sums);
 }
 
+/* The address that pings go to: what was given, or what the stack's name servers say that it is. */
+static int find_address(struct settings *s, struct client *client)
+{
+    uint8_t bytes[16];
+    if (inet_pton(AF_INET, s->host, bytes) == 1 || inet_pton(AF_INET6, s->host, bytes) == 1) {
+        snprintf(s->address, sizeof(s->address), "%s", s->host);
+        return EXIT_DONE;
+    }
+    json_t *answer;
+    json_t *request = json_pack("{s:s,s:s,s:s,s:{s:s}}", "cmd", "call", "plugin", "core", "command",
+                                "resolve", "args", "name", s->host);
+    if (!client_send(client, request))
+        return fail(EXIT_NO_STACK, "the stack does not answer");
+    for (bool more = true; more;) {
+        answer = client_receive(client, -1); /* name servers may take their time */
+        if (!answer)
+            return interrupted ? EXIT_FAILED : fail(EXIT_NO_STACK, "the stack has ended");
+        const char *error = json_string_value(json_object_get(answer, "error"));
+        const char *address = json_string_value(json_object_get(answer, "address"));
+        if (error)
+            fail(EXIT_FAILED, "%s", error);
+        if (address && !*s->address)
+            snprintf(s->address, sizeof(s->address), "%s", address);
+        more = json_is_true(json_object_get(answer, "more"));
+        json_decref(answer);
+    }
+    if (!*s->address)
+        return EXIT_FAILED;
+    if (!s->json)
+        printf("%s is %s\n", s->host, s->address);
+    return EXIT_DONE;
+}
+
 static int ping(int argc, char **argv)
 {
     struct settings s = {.interval_ms = 1000, .timeout_ms = 1000, .size = 56};
@@ -216,16 +253,19 @@ static int ping(int argc, char **argv)
     if (code)
         return code;
     sigaction(SIGINT, &interrupt, NULL);
-    code = client_send(client, make_request(&s)) ? follow(&s, client)
-                                                 : fail(EXIT_NO_STACK, "the stack does not answer");
+    code = find_address(&s, client);
+    if (code == EXIT_DONE)
+        code = client_send(client, make_request(&s)) ? follow(&s, client)
+                                                     : fail(EXIT_NO_STACK, "the stack does not answer");
     client_close(client);
     return code;
 }
 
 const struct verb verb_ping = {
     .name = "ping",
-    .summary = "pings an address from a running stack",
-    .help = "usage: tenon ping ADDRESS [OPTIONS]\n\n"
+    .summary = "pings an address or a name from a running stack",
+    .help = "usage: tenon ping ADDRESS|NAME [OPTIONS]\n\n"
+            "A NAME is asked for at the stack's name servers (stack.yaml, DHCP).\n\n"
             "  -c, --count N        end after N requests (else at Ctrl-C)\n"
             "  -i, --interval SECS  between requests (1)\n"
             "  -s, --size BYTES     of data in a request (56)\n"

@@ -406,7 +406,7 @@ const struct verb verb_show = {
     .help = "usage: tenon show [TABLE...] [OPTIONS]\n\n"
             "Tables: stack, interfaces, addresses, routes, neighbours, sockets, plugins, options, commands, "
             "dispatch,\n"
-            "counters, drops; and those that plugins bring: dhcp. Without TABLE: what one looks at first.\n\n"
+            "counters, drops. Plugins bring more, such as dhcp. Without TABLE: what one looks at first.\n\n"
             "  --json           the tables as they came, a JSON object a line\n"
             "  --all            counters and drops that are zero, too\n"
             "  --limit N        at most N rows (1000; 10000 at most)\n"

@@ -31,6 +31,9 @@ void tn_sim_plugin_path(struct tn_sim *sim, const char *path);
 void tn_sim_log(struct tn_sim *sim,
                 void (*log)(void *context, enum tn_level, const char *who, const char *text), void *context);
 
+/* Where stacks added from now on keep what is to outlive them (see tn_env.state_directory; kept by reference). */
+void tn_sim_state_directory(struct tn_sim *sim, const char *path);
+
 /* Makes a stack in this simulation. The simulation owns it. */
 int tn_sim_add(struct tn_sim *sim, const char *yaml, struct tn_stack **stack, struct tn_error *error);
 

@@ -170,6 +170,24 @@ int tn_getsockopt(struct tn_stack *stack, int fd, int level, int name, void *val
  * they came. Set it before the socket has a port (-EINVAL after). */
 #define TN_SO_VRF 0x544e01
 
+/* ---- Names ---- */
+
+/* An address that a name has, in network order. */
+struct tn_resolved {
+    sa_family_t family;
+    unsigned char bytes[16]; /* AF_INET: the first 4 */
+};
+#define TN_RESOLVED_MAX 16 /* more are left out */
+
+/* What was found. `error`: 0; -ENOENT: there is no such name; -ETIMEDOUT, -ECONNREFUSED, -EIO: of the name servers;
+ * -ECANCELED: the stack ends. `found` is valid during the call. */
+typedef void tn_resolved_fn(void *context, int error, const struct tn_resolved *found, size_t count);
+/* Asks the name servers (of stack.yaml, and those that DHCP told) for the addresses of `name`, over this stack's own
+ * sockets in VRF 0. `fn` is called once: from a later tn_stack_step(), or before this returns. `family`: AF_INET. 0, or a
+ * negative errno and `fn` is not called: -EDESTADDRREQ: no name server is known; -EAGAIN: too many questions are open.
+ * Unanswered questions are repeated by the machine's clock, also in a stack whose own clock is virtual. */
+int tn_resolve(struct tn_stack *stack, const char *name, int family, tn_resolved_fn *fn, void *context);
+
 /* Like poll(): events and revents are POLLIN, POLLOUT, POLLERR, POLLHUP. Looks once, does not wait. */
 struct tn_pollfd {
     int fd;

@@ -470,7 +470,7 @@ class PingAndTrace(Case):
 
     def test_what_is_no_address_is_wrong_usage(self):
         self.start()
-        self.assert_usage(self.ask("ping", "-c", "1", "foo", status=2), "tenon ping: found 'foo', expected an IPv4 address")
+        self.assert_usage(self.ask("ping", "-c", "1", "10.0.7", status=2), "tenon ping: found '10.0.7', expected an IPv4 address or a name")
 
     def test_numbers_are_within_bounds(self):
         self.assert_usage(tenon("ping", "-c", "0", "10.0.7.7"), "-c 0: expected a number from 1 to 1000000000\n")

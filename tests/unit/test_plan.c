@@ -112,8 +112,8 @@ static void section_of_the_wrong_shape_is_refused(void **state)
 {
     refuse("[]",
            "s.yaml:1:1: found a list, expected a mapping with stack, interfaces, protocols and services");
-    refuse("stack: x\n",
-           "s.yaml:1:8: stack: found 'x', expected a mapping with name, control, log or limits");
+    refuse("stack: x\n", "s.yaml:1:8: stack: found 'x', expected a mapping with name, control, log, limits, "
+                         "name-servers or domain");
     refuse("interfaces: [a]\n", "s.yaml:1:13: interfaces: found a list, expected a mapping of interfaces");
     refuse("protocols: ipv4\n", "s.yaml:1:12: protocols: found 'ipv4', expected a mapping of protocols");
     refuse("services:\n- echo\n", "s.yaml:2:1: services: found a list, expected a mapping of services");
@@ -136,8 +136,8 @@ static void hostile_bytes_are_refused(void **state)
 static void unknown_key_of_stack_is_refused_with_the_nearest(void **state)
 {
     refuse("stack:\n  nmae: x\n",
-           "s.yaml:2:3: found the unknown key 'nmae' in stack, expected name, control, log or "
-           "limits, did you mean 'name'?");
+           "s.yaml:2:3: found the unknown key 'nmae' in stack, expected name, control, log, limits, "
+           "name-servers or domain, did you mean 'name'?");
 }
 
 static void bad_stack_name_is_refused(void **state)
