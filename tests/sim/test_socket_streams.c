@@ -193,7 +193,8 @@ static void end_of_data_comes_after_the_data(void **state)
     tn_close(stack, fd);
 }
 
-/* RFC 9293 MUST-12: what came before the reset can be read; then the error, once. */
+/* conformance: 9293 MUST-12 */
+/* What came before the reset can be read; then the error, once. */
 static void reset_is_told_after_the_data_and_once(void **state)
 {
     int fd = mock_connected(&mock);

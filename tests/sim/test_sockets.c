@@ -214,7 +214,7 @@ static void bound_address_is_the_source(void **state)
     tn_close(stack, fd);
 }
 
-/* RFC 9293 MUST-46 */
+/* conformance: 9293 MUST-46 */
 static void streams_refuse_addresses_of_many_and_none(void **state)
 {
     int fd = open_stream();

@@ -17,7 +17,7 @@ static struct dialogue d;
 
 /* ---- FIN ---- */
 
-/* MUST-12 */
+/* conformance: 9293 MUST-12; 9293 3.10.7.4 eighth; 9293 3.10.7.4 fifth LAST-ACK; 9293 3.10.7.4 eighth ESTABLISHED */
 static void fin_of_the_peer_is_the_end_of_data(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -34,6 +34,7 @@ static void fin_of_the_peer_is_the_end_of_data(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 MUST-13; 9293 3.10.7.4 fifth TIME-WAIT; 9293 3.10.8 time-wait */
 static void close_goes_through_time_wait(void **state)
 {
     established(&d, "{ time-wait: 10s }", "mss 1460");
@@ -55,6 +56,7 @@ static void close_goes_through_time_wait(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 fifth FIN-WAIT-1; 9293 3.10.7.4 eighth FIN-WAIT-2 */
 static void states_of_an_active_close(void **state)
 {
     established(&d, "{ time-wait: 10s }", "mss 1460");
@@ -69,6 +71,7 @@ static void states_of_an_active_close(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 eighth FIN-WAIT-1; 9293 3.10.7.4 fifth CLOSING */
 static void simultaneous_close(void **state)
 {
     established(&d, "{ time-wait: 10s }", "mss 1460");
@@ -82,6 +85,7 @@ static void simultaneous_close(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 eighth FIN-WAIT-1 */
 static void fin_with_the_acknowledgement_of_ours_leads_to_time_wait(void **state)
 {
     established(&d, "{ time-wait: 10s }", "mss 1460");
@@ -166,6 +170,7 @@ static void fin_out_of_order_is_remembered(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 seventh after FIN */
 static void data_after_the_fin_is_not_taken(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -253,7 +258,7 @@ static void earlier_syn_does_not_end_time_wait(void **state)
     dialogue_stop(&d);
 }
 
-/* SHLD-4 */
+/* conformance: 9293 SHLD-4 */
 static void syn_with_a_later_timestamp_ends_time_wait(void **state)
 {
     in_time_wait("mss 1460,nop,nop,TS val 1000 ecr 0", 1000);
@@ -267,6 +272,7 @@ static void syn_with_a_later_timestamp_ends_time_wait(void **state)
 
 /* ---- RST ---- */
 
+/* conformance: 9293 MUST-12; 9293 3.10.7.4 second */
 static void reset_at_the_edge_ends_the_connection(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -276,7 +282,7 @@ static void reset_at_the_edge_ends_the_connection(void **state)
     dialogue_stop(&d);
 }
 
-/* SHLD-2 */
+/* conformance: 9293 SHLD-2 */
 static void reset_may_carry_text(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -285,6 +291,7 @@ static void reset_may_carry_text(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 second */
 /* RFC 5961 §3 */
 static void reset_in_the_window_is_challenged(void **state)
 {
@@ -310,6 +317,7 @@ static void reset_outside_the_window_is_ignored(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 fourth */
 /* RFC 5961 §4 */
 static void syn_in_an_open_connection_is_challenged(void **state)
 {
@@ -349,7 +357,7 @@ static void challenges_are_limited(void **state)
     dialogue_stop(&d);
 }
 
-/* SHLD-3 */
+/* conformance: 9293 SHLD-3 */
 static void close_with_unread_data_resets(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -361,7 +369,7 @@ static void close_with_unread_data_resets(void **state)
     dialogue_stop(&d);
 }
 
-/* SHLD-3 */
+/* conformance: 9293 SHLD-3 */
 static void data_after_close_resets(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -400,6 +408,7 @@ static void closing_a_listener_resets_what_nobody_accepted(void **state)
 
 /* ---- ICMP ---- */
 
+/* conformance: 9293 MUST-55; 9293 MUST-56 */
 /* RFC 5461: what would end an attempt to connect does not end a connection. */
 static void icmp_errors_do_not_end_a_connection(void **state)
 {

@@ -32,7 +32,7 @@ static void first_data_is_acknowledged_at_once(void **state)
     dialogue_stop(&d);
 }
 
-/* SHLD-18, MUST-40 */
+/* conformance: 9293 SHLD-18; 9293 MUST-40 */
 static void small_segment_is_acknowledged_after_a_delay(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -43,7 +43,7 @@ static void small_segment_is_acknowledged_after_a_delay(void **state)
     dialogue_stop(&d);
 }
 
-/* SHLD-19 */
+/* conformance: 9293 SHLD-19 */
 static void second_full_segment_is_acknowledged_at_once(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -55,7 +55,7 @@ static void second_full_segment_is_acknowledged_at_once(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-58, MUST-59 */
+/* conformance: 9293 MUST-58; 9293 MUST-59 */
 static void batch_of_segments_gets_one_acknowledgement(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -82,6 +82,7 @@ static void acknowledgement_rides_on_data(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 first */
 static void old_data_is_acknowledged_and_not_delivered_again(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -104,6 +105,7 @@ static void duplicate_is_reported_by_dsack(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 fifth */
 static void segment_without_ack_is_dropped(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -113,6 +115,7 @@ static void segment_without_ack_is_dropped(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 fifth ESTABLISHED */
 static void acknowledgement_of_what_was_not_sent_gets_an_ack(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -123,6 +126,7 @@ static void acknowledgement_of_what_was_not_sent_gets_an_ack(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 first */
 static void data_beyond_the_window_is_refused_with_an_ack(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -134,7 +138,7 @@ static void data_beyond_the_window_is_refused_with_an_ack(void **state)
 
 /* ---- Order ---- */
 
-/* SHLD-31 */
+/* conformance: 9293 SHLD-31 */
 static void out_of_order_data_is_kept(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -170,6 +174,7 @@ static void gaps_are_reported_newest_first(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 seventh */
 static void overlapping_segments_are_cut_to_fit(void **state)
 {
     established(&d, "{}", "mss 1460,nop,nop,sackOK");
@@ -225,7 +230,8 @@ static void reassembly_is_limited(void **state)
 
 /* ---- Sending ---- */
 
-/* SHLD-28, MUST-61: full segments, PSH on the last. */
+/* conformance: 9293 SHLD-28; 9293 MUST-61 */
+/* Full segments, PSH on the last. */
 static void large_write_is_sent_in_full_segments(void **state)
 {
     established(&d, "{}", "mss 1000");
@@ -237,7 +243,7 @@ static void large_write_is_sent_in_full_segments(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-14, MUST-15, MUST-16 */
+/* conformance: 9293 MUST-14; 9293 MUST-15; 9293 MUST-16 */
 static void segments_fit_mss_and_options(void **state)
 {
     established(&d, "{}", "mss 100");
@@ -268,7 +274,7 @@ static void timestamps_leave_less_room(void **state)
     dialogue_stop(&d);
 }
 
-/* SHLD-7 */
+/* conformance: 9293 SHLD-7 */
 static void second_small_write_waits_for_the_acknowledgement(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -282,7 +288,7 @@ static void second_small_write_waits_for_the_acknowledgement(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-17 */
+/* conformance: 9293 MUST-17 */
 static void nodelay_sends_small_writes_at_once(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -324,7 +330,7 @@ static void initial_window_is_ten_segments(void **state)
 
 /* ---- The peer's window ---- */
 
-/* MUST-1 */
+/* conformance: 9293 MUST-1 */
 static void window_is_unsigned(void **state)
 {
     established(&d, "{ initial-window: 100 }", "mss 1460");
@@ -359,6 +365,7 @@ static void window_is_scaled(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 fifth window */
 static void old_segment_does_not_change_the_window(void **state)
 {
     established(&d, "{}", "mss 1000");
@@ -372,7 +379,7 @@ static void old_segment_does_not_change_the_window(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-36, SHLD-29, SHLD-30 */
+/* conformance: 9293 MUST-36; 9293 SHLD-29; 9293 SHLD-30 */
 static void closed_window_is_probed_with_backoff(void **state)
 {
     established(&d, "{ minimum-rto: 1s }", "mss 1000");
@@ -404,7 +411,7 @@ static void probe_that_is_taken_counts(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-37 */
+/* conformance: 9293 MUST-37 */
 static void connection_stays_open_while_probes_are_answered(void **state)
 {
     established(&d, "{ minimum-rto: 1s, maximum-rto: 60s, user-timeout: 5m }", "mss 1000");
@@ -432,6 +439,7 @@ static void unanswered_probes_end_the_connection(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 MUST-38 */
 /* §3.8.6.2.1: the override timeout is at most a second. */
 static void small_window_is_used_when_the_override_timer_ends(void **state)
 {
@@ -443,7 +451,7 @@ static void small_window_is_used_when_the_override_timer_ends(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-34, MUST-35, SHLD-15, SHLD-16 */
+/* conformance: 9293 MUST-34; 9293 MUST-35; 9293 SHLD-15; 9293 SHLD-16 */
 static void shrunk_window_is_survived(void **state)
 {
     established(&d, "{ minimum-rto: 1s }", "mss 1000");
@@ -473,6 +481,7 @@ static void fin_waits_for_the_window(void **state)
 
 /* ---- The stack's own window ---- */
 
+/* conformance: 9293 MUST-39 */
 static void window_closes_and_opens_by_segments(void **state)
 {
     established(&d, "{ receive-buffer: 4000, window-scaling: no }", "mss 1000");
@@ -491,7 +500,8 @@ static void window_closes_and_opens_by_segments(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-66, and what lies beyond the edge is not taken. */
+/* conformance: 9293 MUST-66 */
+/* And what lies beyond the edge is not taken. */
 static void closed_window_takes_acknowledgements_and_resets(void **state)
 {
     established(&d, "{ receive-buffer: 2048, window-scaling: no }", "mss 1000");
@@ -507,7 +517,7 @@ static void closed_window_takes_acknowledgements_and_resets(void **state)
     dialogue_stop(&d);
 }
 
-/* SHLD-14 */
+/* conformance: 9293 SHLD-14 */
 static void right_edge_never_recedes(void **state)
 {
     established(&d, "{ receive-buffer: 300000 }", "mss 1460,nop,wscale 7");
@@ -590,7 +600,7 @@ static void timestamp_of_repeated_data_is_echoed(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-64 */
+/* conformance: 9293 MUST-64 */
 static void timestamp_is_found_at_any_alignment(void **state)
 {
     established_with_timestamps();
@@ -643,7 +653,7 @@ static void trace_describes_segments_and_states(void **state)
 
 /* ---- Keep-alive ---- */
 
-/* MUST-25 */
+/* conformance: 9293 MUST-25 */
 static void nothing_is_sent_while_idle(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -651,7 +661,7 @@ static void nothing_is_sent_while_idle(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-24, MUST-27, MUST-29, SHLD-12 */
+/* conformance: 9293 MUST-24; 9293 MUST-27; 9293 MUST-29; 9293 SHLD-12 */
 static void keepalive_probes_an_idle_peer(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -670,7 +680,7 @@ static void keepalive_probes_an_idle_peer(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-28 */
+/* conformance: 9293 MUST-28 */
 static void keepalive_waits_two_hours(void **state)
 {
     established(&d, "{}", "mss 1460");

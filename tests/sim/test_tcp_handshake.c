@@ -19,6 +19,7 @@ static void listening(const char *tcp)
 
 /* ---- CLOSED ---- */
 
+/* conformance: 9293 3.10.7.1 reset */
 static void closed_port_answers_syn_with_reset(void **state)
 {
     dialogue_start(&d, "{}");
@@ -32,6 +33,7 @@ static void closed_port_answers_syn_with_reset(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.1 reset */
 static void closed_port_answers_ack_with_reset_at_its_number(void **state)
 {
     dialogue_start(&d, "{}");
@@ -42,6 +44,7 @@ static void closed_port_answers_ack_with_reset_at_its_number(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.1 silence */
 static void closed_port_never_answers_a_reset(void **state)
 {
     dialogue_start(&d, "{}");
@@ -54,6 +57,7 @@ static void closed_port_never_answers_a_reset(void **state)
 
 /* ---- LISTEN ---- */
 
+/* conformance: 9293 3.10.7.2 SYN */
 static void syn_to_a_listener_gets_a_syn_ack(void **state)
 {
     listening("{}");
@@ -82,7 +86,7 @@ static void only_offered_options_are_answered(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-4, MUST-6 */
+/* conformance: 9293 MUST-4; 9293 MUST-6 */
 static void unknown_options_are_passed_over(void **state)
 {
     listening("{}");
@@ -91,7 +95,7 @@ static void unknown_options_are_passed_over(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-7 */
+/* conformance: 9293 MUST-7 */
 static void bad_option_lengths_are_dropped_and_the_next_syn_is_served(void **state)
 {
     listening("{}");
@@ -106,7 +110,7 @@ static void bad_option_lengths_are_dropped_and_the_next_syn_is_served(void **sta
     dialogue_stop(&d);
 }
 
-/* MUST-3 */
+/* conformance: 9293 MUST-3 */
 static void bad_checksums_are_met_with_silence(void **state)
 {
     listening("{}");
@@ -129,6 +133,7 @@ static void broken_headers_are_dropped(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.2 RST */
 static void listener_ignores_a_reset(void **state)
 {
     listening("{}");
@@ -138,6 +143,7 @@ static void listener_ignores_a_reset(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.2 ACK */
 static void listener_resets_an_ack(void **state)
 {
     listening("{}");
@@ -149,6 +155,7 @@ static void listener_resets_an_ack(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.2 other */
 static void listener_drops_what_is_nothing(void **state)
 {
     listening("{}");
@@ -159,6 +166,7 @@ static void listener_drops_what_is_nothing(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.2 SYN */
 static void data_on_the_syn_is_not_acknowledged(void **state)
 {
     listening("{}");
@@ -167,7 +175,7 @@ static void data_on_the_syn_is_not_acknowledged(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-63 */
+/* conformance: 9293 MUST-63 */
 static void syn_from_an_impossible_source_is_ignored(void **state)
 {
     static const uint8_t sources[][4] = {{0, 0, 0, 0},         {127, 0, 0, 1},  {224, 0, 0, 5},
@@ -182,7 +190,7 @@ static void syn_from_an_impossible_source_is_ignored(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-57 */
+/* conformance: 9293 MUST-57 */
 static void syn_to_a_group_is_ignored(void **state)
 {
     static const uint8_t groups[][4] = {{10, 0, 7, 255}, {255, 255, 255, 255}, {224, 0, 0, 1}};
@@ -222,6 +230,7 @@ static void syn_again_gets_the_syn_ack_again(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 fifth SYN-RECEIVED */
 static void syn_received_resets_a_wrong_ack(void **state)
 {
     listening("{}");
@@ -236,7 +245,7 @@ static void syn_received_resets_a_wrong_ack(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-11 */
+/* conformance: 9293 MUST-11; 9293 3.10.7.4 second */
 static void reset_returns_a_passive_open_to_listen(void **state)
 {
     listening("{}");
@@ -250,6 +259,7 @@ static void reset_returns_a_passive_open_to_listen(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 fourth */
 static void new_syn_in_the_window_returns_a_passive_open_to_listen(void **state)
 {
     listening("{}");
@@ -272,6 +282,7 @@ static void data_with_the_last_ack_is_taken(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.4 eighth ESTABLISHED */
 static void fin_with_the_last_ack_is_taken(void **state)
 {
     listening("{}");
@@ -323,7 +334,8 @@ static void options_that_are_off_are_not_offered(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-22, MUST-23: 1 s, doubling; not given up before 180 s. */
+/* conformance: 9293 MUST-22; 9293 MUST-23; 9293 SHLD-5 */
+/* 1 s, doubling; not given up before 180 s. */
 static void syn_is_repeated_with_backoff_for_three_minutes(void **state)
 {
     dialogue_start(&d, "{}");
@@ -338,6 +350,7 @@ static void syn_is_repeated_with_backoff_for_three_minutes(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.3 RST */
 static void reset_refuses_a_connect(void **state)
 {
     dialogue_start(&d, "{}");
@@ -349,6 +362,7 @@ static void reset_refuses_a_connect(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.3 ACK */
 static void syn_sent_resets_a_wrong_ack(void **state)
 {
     dialogue_start(&d, "{}");
@@ -367,6 +381,7 @@ static void syn_sent_resets_a_wrong_ack(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.3 other */
 static void syn_sent_drops_what_is_no_syn(void **state)
 {
     dialogue_start(&d, "{}");
@@ -379,6 +394,7 @@ static void syn_sent_drops_what_is_no_syn(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 3.10.7.3 SYN */
 static void data_with_the_syn_ack_is_taken(void **state)
 {
     dialogue_start(&d, "{}");
@@ -390,7 +406,7 @@ static void data_with_the_syn_ack_is_taken(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-10 */
+/* conformance: 9293 MUST-10; 9293 3.10.7.3 SYN */
 static void simultaneous_open(void **state)
 {
     dialogue_start(&d, "{}");
@@ -407,7 +423,7 @@ static void simultaneous_open(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-11 */
+/* conformance: 9293 MUST-11 */
 static void reset_in_a_simultaneous_open_is_refusal(void **state)
 {
     dialogue_start(&d, "{}");
@@ -420,7 +436,8 @@ static void reset_in_a_simultaneous_open_is_refusal(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-8: the clock of the initial sequence number ticks every 4 microseconds. */
+/* conformance: 9293 MUST-8; 9293 SHLD-1 */
+/* The clock of the initial sequence number ticks every 4 microseconds. */
 static void isn_follows_its_clock(void **state)
 {
     listening("{}");
@@ -442,7 +459,7 @@ static void isn_follows_its_clock(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-46 */
+/* conformance: 9293 MUST-46 */
 static void connect_to_a_group_is_refused(void **state)
 {
     dialogue_start(&d, "{}");
@@ -458,7 +475,8 @@ static void connect_to_a_group_is_refused(void **state)
     dialogue_stop(&d);
 }
 
-/* RFC 9293 SHLD-26: destination unreachable, code 3, ends an attempt. */
+/* conformance: 9293 SHLD-26 */
+/* Destination unreachable, code 3, ends an attempt. */
 static void hard_icmp_error_ends_a_connect(void **state)
 {
     dialogue_start(&d, "{}");
@@ -471,7 +489,7 @@ static void hard_icmp_error_ends_a_connect(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-56 */
+/* conformance: 9293 MUST-56 */
 static void soft_icmp_error_does_not_end_a_connect(void **state)
 {
     dialogue_start(&d, "{}");

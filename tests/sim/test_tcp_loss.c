@@ -38,7 +38,8 @@ static uint32_t info_cwnd(void)
 
 /* ---- Timeouts ---- */
 
-/* MUST-18, MUST-19: R, 2R, 4R; afterwards one segment. */
+/* conformance: 9293 MUST-18; 9293 MUST-19 */
+/* R, 2R, 4R; afterwards one segment. */
 static void lost_data_is_repeated_with_backoff(void **state)
 {
     ten_in_flight("mss 1000");
@@ -122,7 +123,7 @@ static void timestamps_do_not_stretch_the_timeout_by_waiting(void **state)
     dialogue_stop(&d);
 }
 
-/* MUST-20, MUST-21, SHLD-11 */
+/* conformance: 9293 MUST-20; 9293 MUST-21; 9293 SHLD-11; 9293 3.10.8 user timeout */
 static void blackhole_ends_the_connection_at_the_user_timeout(void **state)
 {
     established(&d, "{}", "mss 1000");
@@ -136,6 +137,7 @@ static void blackhole_ends_the_connection_at_the_user_timeout(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 SHLD-11 */
 static void blackhole_is_endured_for_five_minutes(void **state)
 {
     established(&d, "{}", "mss 1000");
