@@ -169,6 +169,24 @@ static void core_request_flush(struct tn_self *self)
     self->stack->flush_pending = true;
 }
 
+/* ---- Plugins for plugins ---- */
+
+static uint16_t core_plugin_find(struct tn_self *self, const char *kind, const char *name)
+{
+    for (uint16_t i = 0; i < TN_SLOTS_MAX; i++) {
+        const struct tn_slot *slot = self->stack->slots[i];
+        if (slot && slot->started && strcmp(slot->self.plugin->kind, kind) == 0 &&
+            strcmp(slot->name, name) == 0)
+            return i;
+    }
+    return TN_SLOT_NONE;
+}
+
+static struct tn_self *core_plugin_at(struct tn_self *self, uint16_t slot)
+{
+    return &self->stack->slots[slot]->self;
+}
+
 /* ---- Telling people ---- */
 
 TN_PRINTF(3, 4) static void core_log(struct tn_self *self, enum tn_level level, const char *fmt, ...)
@@ -298,6 +316,8 @@ const struct tn_core tn_core_table = {
     .socket_send_along = tn_core_socket_send_along,
     .interface_mtu = tn_core_interface_mtu,
     .name_servers = tn_core_name_servers,
+    .plugin_find = core_plugin_find,
+    .plugin_at = core_plugin_at,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

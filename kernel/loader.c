@@ -190,6 +190,15 @@ static bool claims_have_operations(const struct tn_plugin *p)
     return true;
 }
 
+static bool kind_has_operations(const struct tn_plugin *p)
+{
+    const struct tn_congestion_ops *congestion = p->congestion;
+    bool is_congestion = strcmp(p->kind, "congestion") == 0;
+    return is_congestion == (congestion != NULL) &&
+           (!congestion ||
+            (congestion->record_size <= TN_CONGESTION_RECORD && congestion->acked && congestion->reduce));
+}
+
 static bool lists_are_there(const struct tn_plugin *p)
 {
     return p->name && p->version && p->kind && p->schema && (p->claims || !p->claim_count) &&
@@ -262,7 +271,7 @@ static int check_plugin(const struct tn_plugin *p, const struct tn_manifest *m, 
         return -ENOEXEC;
     }
     int err = check_abi(p, path, error);
-    if (err == 0 && (!lists_are_there(p) || !claims_have_operations(p))) {
+    if (err == 0 && (!lists_are_there(p) || !claims_have_operations(p) || !kind_has_operations(p))) {
         complain(
             error,
             "%s: its descriptor is incomplete: a list or an operation that it counts or claims is missing",

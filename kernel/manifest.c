@@ -181,7 +181,8 @@ static int set_option_key(struct tn_manifest_reader *r, const char *name, const 
     struct tn_option_draft *draft = &r->drafts[r->manifest->option_count - 1];
     const struct key keys[] = {
         {"type", &draft->type},       {"default", &draft->fallback}, {"range", &draft->range},
-        {"choices", &draft->choices}, {"live", &draft->live},        {"help", &draft->help},
+        {"choices", &draft->choices}, {"kind", &draft->kind},        {"live", &draft->live},
+        {"help", &draft->help},
     };
     return set_key(r, keys, TN_ARRAY_SIZE(keys), name, value);
 }
@@ -229,7 +230,8 @@ static void free_drafts(struct tn_manifest_reader *r)
         free(plugin[i]->text);
     for (size_t i = 0; i < r->manifest->option_count; i++) {
         struct tn_option_draft *d = &r->drafts[i];
-        struct tn_draft_text *option[] = {&d->type, &d->fallback, &d->range, &d->choices, &d->live, &d->help};
+        struct tn_draft_text *option[] = {&d->type, &d->fallback, &d->range, &d->choices,
+                                          &d->kind, &d->live,     &d->help};
         for (size_t k = 0; k < TN_ARRAY_SIZE(option); k++)
             free(option[k]->text);
     }
@@ -269,6 +271,7 @@ static void free_option(struct tn_manifest_option *option)
         free(option->choices[i]);
     free(option->choices);
     free(option->name);
+    free(option->kind);
     free(option->default_text);
     free(option->help);
 }

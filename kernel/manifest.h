@@ -28,7 +28,7 @@ struct tn_draft_text {
 /* What an option's lines said, until all have been read. */
 struct tn_option_draft {
     unsigned line;
-    struct tn_draft_text type, fallback, range, choices, live, help;
+    struct tn_draft_text type, fallback, range, choices, kind, live, help;
 };
 
 struct tn_manifest_reader {

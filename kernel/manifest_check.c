@@ -58,21 +58,33 @@ static int check_name(struct tn_manifest_reader *r)
                             tn_quote(quoted, r->plugin_name.text), TN_PLUGIN_NAME_MAX);
 }
 
-static int check_kind(struct tn_manifest_reader *r)
+/* Kinds of plugins: those from PROTOCOLS to PROTOCOLS_END stand under `protocols:` in stack.yaml. */
+static const char *const kinds[] = {"link",       "framing",   "protocol", "network",
+                                    "congestion", "transport", "service"};
+enum {
+    PROTOCOLS = 1,
+    PROTOCOLS_END = TN_ARRAY_SIZE(kinds) - 1
+};
+
+static int check_kind_of(struct tn_manifest_reader *r, const struct tn_draft_text *kind, size_t first,
+                         size_t end)
 {
-    static const char *const kinds[] = {"link", "framing", "protocol", "network", "transport", "service"};
-    char quoted[TN_QUOTE_MAX], hint[64];
-    struct tn_suggestion suggestion = tn_suggest(r->kind.text);
-    struct tn_text out = tn_text_init(hint, sizeof(hint));
-    for (size_t i = 0; i < TN_ARRAY_SIZE(kinds); i++) {
-        if (!strcmp(kinds[i], r->kind.text))
+    char quoted[TN_QUOTE_MAX], text[256];
+    struct tn_suggestion suggestion = tn_suggest(kind->text);
+    struct tn_text expected = tn_text_init(text, sizeof(text));
+    for (size_t i = first; i < end; i++) {
+        if (!strcmp(kinds[i], kind->text))
             return 0;
         tn_suggest_offer(&suggestion, kinds[i]);
+        tn_text_add(&expected, "%s%s", i == first ? "" : i + 1 < end ? ", " : " or ", kinds[i]);
     }
-    tn_suggest_text(&suggestion, &out);
-    return tn_manifest_fail(
-        r, r->kind.line, "kind: found %s, expected link, framing, protocol, network, transport or service%s",
-        tn_quote(quoted, r->kind.text), hint);
+    tn_suggest_text(&suggestion, &expected);
+    return tn_manifest_fail(r, kind->line, "kind: found %s, expected %s", tn_quote(quoted, kind->text), text);
+}
+
+static int check_kind(struct tn_manifest_reader *r)
+{
+    return check_kind_of(r, &r->kind, 0, TN_ARRAY_SIZE(kinds));
 }
 
 static bool read_version(const char **text, uint16_t *out)
@@ -191,7 +203,7 @@ static int check_type(struct tn_manifest_reader *r, struct tn_manifest_option *o
     if (type < 0)
         return tn_manifest_fail(
             r, draft->type.line,
-            "type: found %s, expected bool, int, size, duration, percent, rate, string or choice",
+            "type: found %s, expected bool, int, size, duration, percent, rate, string, choice or plugin",
             tn_quote(quoted, draft->type.text));
     if (!draft->help.text || !*draft->help.text)
         return tn_manifest_fail(r, draft->line, "option %s: found no 'help', expected a line of it",
@@ -230,6 +242,24 @@ static int check_choices(struct tn_manifest_reader *r, struct tn_manifest_option
     if (!err && !option->choices[0])
         err = tn_manifest_fail(r, draft->line, "option %s: found no 'choices', expected 'choices = a, b, c'",
                                option->name);
+    return err;
+}
+
+static int check_named_kind(struct tn_manifest_reader *r, struct tn_manifest_option *option,
+                            struct tn_option_draft *draft)
+{
+    if (option->type != TN_OPTION_PLUGIN && draft->kind.text)
+        return tn_manifest_fail(r, draft->kind.line,
+                                "found 'kind' for type %s, expected it for type plugin only",
+                                tn_option_type_name(option->type));
+    if (option->type != TN_OPTION_PLUGIN)
+        return 0;
+    if (!draft->kind.text)
+        return tn_manifest_fail(r, draft->line, "option %s: found no 'kind', expected 'kind = KIND'",
+                                option->name);
+    int err = check_kind_of(r, &draft->kind, PROTOCOLS, PROTOCOLS_END);
+    if (!err)
+        option->kind = move(&draft->kind);
     return err;
 }
 
@@ -312,6 +342,8 @@ static int check_option(struct tn_manifest_reader *r, struct tn_manifest_option 
     int err = check_type(r, option, draft);
     if (!err)
         err = check_choices(r, option, draft);
+    if (!err)
+        err = check_named_kind(r, option, draft);
     if (!err)
         err = check_range(r, option, &draft->range);
     if (!err)

@@ -41,6 +41,7 @@ static const struct type {
     [TN_OPTION_RATE] = {"rate", "a rate in bits a second such as 10M or 1G", rate_units},
     [TN_OPTION_STRING] = {"string", "a text", NULL},
     [TN_OPTION_CHOICE] = {"choice", "one of ", NULL},
+    [TN_OPTION_PLUGIN] = {"plugin", "the name of a plugin", NULL},
 };
 
 int tn_option_type_find(const char *name)
@@ -197,6 +198,7 @@ static int read_value(const struct tn_manifest_option *option, const char *text,
     case TN_OPTION_PERCENT:
         return read_percent(text, &value->percent);
     case TN_OPTION_STRING:
+    case TN_OPTION_PLUGIN:
         return read_string(text, value->string);
     case TN_OPTION_CHOICE:
         return read_choice(option, text, &value->integer);
@@ -253,6 +255,8 @@ void tn_value_expected(const struct tn_manifest_option *option, struct tn_text *
         tn_text_add(out, " of at most %d bytes", TN_OPTION_STRING_MAX - 1);
     for (size_t i = 0; option->choices && option->choices[i]; i++)
         tn_text_add(out, "%s%s", i ? ", " : "", option->choices[i]);
+    if (option->kind)
+        tn_text_add(out, " of kind %s", option->kind);
     tn_option_range_text(option, out);
 }
 
@@ -359,6 +363,7 @@ void tn_value_text(const struct tn_manifest_option *option, const struct tn_valu
         percent_text(value->percent, out);
         break;
     case TN_OPTION_STRING:
+    case TN_OPTION_PLUGIN:
         string_text(value->string, out);
         break;
     case TN_OPTION_CHOICE:
@@ -378,6 +383,7 @@ bool tn_value_equal(const struct tn_manifest_option *option, const struct tn_val
     case TN_OPTION_PERCENT:
         return !(a->percent < b->percent || a->percent > b->percent);
     case TN_OPTION_STRING:
+    case TN_OPTION_PLUGIN:
         return !strcmp(a->string, b->string);
     default:
         return a->integer == b->integer;

@@ -245,6 +245,8 @@ static int read_root(struct tn_plan_reader *r, const struct tn_yaml_node *root)
     if (!err)
         err = tn_plan_read_services(r, sections[3]);
     if (!err)
+        err = tn_plan_add_named(r);
+    if (!err)
         err = read_stack(r, sections[0]);
     if (!err)
         err = check_limits(r);

@@ -20,6 +20,7 @@ struct tn_manifest_option {
     double min,
         max; /* in the type's unit (bytes, nanoseconds, bits a second, percent); infinite: no such bound */
     char **choices;     /* TN_OPTION_CHOICE; NULL-terminated */
+    char *kind;         /* TN_OPTION_PLUGIN: of the plugin that is named */
     char *default_text; /* NULL: none, the option must be given */
     char *help;
 };

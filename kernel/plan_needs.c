@@ -167,7 +167,8 @@ static int check_families(struct tn_plan_reader *r)
 
 static unsigned rank(const struct tn_plan_plugin *plugin)
 {
-    static const char *const kinds[] = {"link", "framing", "network", "protocol", "transport", "service"};
+    static const char *const kinds[] = {"link",       "framing",   "network", "protocol",
+                                        "congestion", "transport", "service"};
     unsigned i = 0;
     while (i < TN_ARRAY_SIZE(kinds) && strcmp(kinds[i], plugin->manifest->kind) != 0)
         i++;

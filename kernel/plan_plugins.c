@@ -128,6 +128,54 @@ static int fail_option(struct tn_plan_reader *r, const struct tn_yaml_node *valu
                         tn_quote(quoted, value->key), m->name, expected);
 }
 
+/* Plugins of that kind on the path: "cubic or newreno". */
+static void list_kind(struct tn_plan_reader *r, const char *kind, const char *found, struct tn_text *out)
+{
+    const char *fitting[TN_SLOTS_MAX];
+    struct tn_suggestion suggestion = tn_suggest(found);
+    char **names;
+    size_t count = tn_manifest_list(r->plugin_path, &names), fit = 0;
+    for (size_t i = 0; i < count && fit < TN_ARRAY_SIZE(fitting); i++) {
+        struct tn_manifest *manifest;
+        struct tn_error ignored;
+        if (tn_manifest_find(r->plugin_path, names[i], &manifest, &ignored))
+            continue;
+        if (!strcmp(manifest->kind, kind)) {
+            fitting[fit++] = names[i];
+            tn_suggest_offer(&suggestion, names[i]);
+        }
+        tn_manifest_free(manifest);
+    }
+    if (!fit)
+        tn_text_add(out, "; there is none in %s", tn_plugin_path(r->plugin_path));
+    for (size_t i = 0; i < fit; i++)
+        tn_text_add(out, "%s%s", i == 0 ? ": " : i + 1 < fit ? ", " : " or ", fitting[i]);
+    tn_suggest_text(&suggestion, out);
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+/* The plugin that an option names must be there, and of the kind that the option wants. */
+static int check_named(struct tn_plan_reader *r, const struct tn_manifest_option *option, const char *name,
+                       struct tn_position at)
+{
+    char expected[512], quoted[TN_QUOTE_MAX];
+    struct tn_text out = tn_text_init(expected, sizeof(expected));
+    struct tn_manifest *manifest = NULL;
+    struct tn_error error;
+    int err = tn_manifest_find(r->plugin_path, name, &manifest, &error);
+    bool fits = !err && !strcmp(manifest->kind, option->kind);
+    tn_manifest_free(manifest);
+    if (fits)
+        return 0;
+    if (err && err != -ENOENT)
+        return err == -ENOMEM ? tn_plan_fail_memory(r) : tn_plan_fail(r, at, "%s", error.text);
+    tn_value_expected(option, &out);
+    list_kind(r, option->kind, name, &out);
+    return tn_plan_fail(r, at, "%s: found %s, expected %s", option->name, tn_quote(quoted, name), expected);
+}
+
 static int read_option(struct tn_plan_reader *r, const struct tn_yaml_node *node,
                        const struct tn_manifest_option *option, struct tn_value *value)
 {
@@ -135,7 +183,7 @@ static int read_option(struct tn_plan_reader *r, const struct tn_yaml_node *node
     struct tn_text why = tn_text_init(expected, sizeof(expected));
     const char *text = node->kind == TN_YAML_SCALAR ? node->text : "";
     if (node->kind == TN_YAML_SCALAR && !tn_value_parse(option, text, value, &why))
-        return 0;
+        return option->type == TN_OPTION_PLUGIN ? check_named(r, option, text, node->at) : 0;
     if (node->kind == TN_YAML_SCALAR)
         tn_quote(quoted, text);
     else {
@@ -153,7 +201,7 @@ static int read_default(struct tn_plan_reader *r, const struct tn_manifest *m,
     char ignored[8];
     struct tn_text why = tn_text_init(ignored, sizeof(ignored));
     if (option->default_text && !tn_value_parse(option, option->default_text, value, &why))
-        return 0;
+        return option->type == TN_OPTION_PLUGIN ? check_named(r, option, value->string, at) : 0;
     return tn_plan_fail(r, at, "found no '%s', which %s must be given: %s", option->name, m->name,
                         option->help);
 }
@@ -196,6 +244,39 @@ int tn_plan_read_options(struct tn_plan_reader *r, const struct tn_yaml_node *no
         const struct tn_yaml_node *value = tn_plan_get(node, option->name);
         err = value ? read_option(r, value, option, &(*out)[i])
                     : read_default(r, manifest, option, at, &(*out)[i]);
+    }
+    return err;
+}
+
+/* ---- Plugins that options name ---- */
+
+static int add_named(struct tn_plan_reader *r, const struct tn_manifest *m, const struct tn_value *values,
+                     struct tn_position at)
+{
+    static const struct tn_yaml_node nothing = {.kind = TN_YAML_NULL};
+    int err = 0;
+    for (size_t i = 0; values && i < m->option_count && !err; i++) {
+        struct tn_plan_plugin *plugin;
+        if (m->options[i].type != TN_OPTION_PLUGIN)
+            continue;
+        err = tn_plan_plugin_add(r, values[i].string, TN_SECTION_PROTOCOL, at, &plugin);
+        if (!err && !plugin->values)
+            err = tn_plan_read_options(r, &nothing, plugin->manifest, at, NULL, 0, &plugin->values);
+    }
+    return err;
+}
+
+int tn_plan_add_named(struct tn_plan_reader *r)
+{
+    int err = 0;
+    for (size_t i = 0; i < r->plan->interface_count && !err; i++) {
+        const struct tn_plan_interface *ifc = &r->plan->interfaces[i];
+        err = add_named(r, r->plan->plugins[ifc->plugin].manifest, ifc->values, ifc->at);
+    }
+    for (size_t i = 0; i < r->plan->plugin_count && !err;
+         i++) { /* which those that are added are among, too */
+        const struct tn_plan_plugin *plugin = &r->plan->plugins[i];
+        err = add_named(r, plugin->manifest, plugin->values, plugin->at);
     }
     return err;
 }

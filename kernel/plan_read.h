@@ -62,6 +62,8 @@ int tn_plan_plugin_add(struct tn_plan_reader *r, const char *name, enum tn_secti
 int tn_plan_read_options(struct tn_plan_reader *r, const struct tn_yaml_node *node,
                          const struct tn_manifest *manifest, struct tn_position at,
                          const char *const *reserved, size_t reserved_count, struct tn_value **out);
+/* Adds the plugins that options name, where the file does not list them itself. */
+int tn_plan_add_named(struct tn_plan_reader *r);
 int tn_plan_read_protocols(struct tn_plan_reader *r, const struct tn_yaml_node *node);
 
 /* ---- Sections ---- */

@@ -119,9 +119,21 @@ static void free_memory(struct tn_slot *slot)
     free(slot->values);
 }
 
+/* Transports may work with the plugin, and have its number in their records. */
+static void tell_transports(struct tn_stack *stack, struct tn_slot *slot)
+{
+    for (unsigned i = 0; i < TN_SLOTS_MAX; i++) {
+        struct tn_slot *other = stack->slots[i];
+        const struct tn_transport_ops *transport = other ? other->self.plugin->transport : NULL;
+        if (other != slot && transport && transport->forget && other->started)
+            transport->forget(&other->self, slot->self.slot);
+    }
+}
+
 void tn_slot_destroy(struct tn_stack *stack, struct tn_slot *slot)
 {
     if (slot->started) {
+        tell_transports(stack, slot);
         tn_control_cancel_jobs(stack, slot);
         /* A plugin's last words go out by its own sockets; a transport's sockets end while it still runs. */
         if (slot->self.plugin->transport)

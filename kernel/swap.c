@@ -61,10 +61,12 @@ static int check_successor(const struct tn_slot *slot, const struct tn_plugin *n
         what = "the number of its timers, inputs or commands";
     else if (!old->link != !new->link || !old->framing != !new->framing || !old->network != !new->network ||
              !old->resolver != !new->resolver || !old->reporter != !new->reporter ||
-             !old->transport != !new->transport || !old->service != !new->service)
+             !old->transport != !new->transport || !old->service != !new->service ||
+             !old->congestion != !new->congestion)
         what = "what kinds of operations it has";
     else if ((old->link && old->link->interface_size != new->link->interface_size) ||
-             (old->transport && old->transport->socket_size != new->transport->socket_size))
+             (old->transport && old->transport->socket_size != new->transport->socket_size) ||
+             (old->congestion && old->congestion->record_size != new->congestion->record_size))
         what = "the size of its records";
     if (!what)
         return 0;

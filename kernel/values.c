@@ -33,6 +33,7 @@ static void write_value(uint8_t *at, uint8_t type, const struct tn_value *value)
         memcpy(at, &value->percent, sizeof(value->percent));
         break;
     case TN_OPTION_STRING:
+    case TN_OPTION_PLUGIN:
         memcpy(at, value->string, sizeof(value->string));
         break;
     default: /* INT, SIZE, RATE, CHOICE */

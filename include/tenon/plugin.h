@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "tenon/checksum.h"
+#include "tenon/congestion.h"
 #include "tenon/cursor.h"
 #include "tenon/flow.h"
 #include "tenon/packet.h"
@@ -88,6 +89,7 @@ enum tn_option_type {
     TN_OPTION_RATE,     /* int64_t, bits a second; written 10M, 1G */
     TN_OPTION_STRING,   /* char[TN_OPTION_STRING_MAX] */
     TN_OPTION_CHOICE,   /* int64_t: index into the manifest's list of choices */
+    TN_OPTION_PLUGIN, /* char[TN_OPTION_STRING_MAX]: name of a plugin of the manifest's `kind`, which is enabled, too */
 };
 
 #define TN_OPTION_STRING_MAX 108
@@ -288,6 +290,9 @@ struct tn_transport_ops {
      * from `offset` on, to the end if `last`: makes the header's fields its own, the sum of the pseudo-header among them. Both
      * may be NULL, where a transport sends no super-frames. */
     void (*fix_segment)(struct tn_self *self, struct tn_packet *segment, uint32_t offset, bool last);
+    /* The plugin in `slot`, which the transport may have found by core->plugin_find(), is about to be disabled: keep its number
+     * no longer. May be NULL. */
+    void (*forget)(struct tn_self *self, uint16_t slot);
 };
 
 /* A service: a program on sockets. The core opens its listeners as stack.yaml's `listen:` says. Each operation may
@@ -342,7 +347,8 @@ struct tn_plugin {
     uint32_t size;      /* sizeof(struct tn_plugin) */
     const char *name;
     const char *version;
-    const char *kind;   /* as in the manifest: link, framing, protocol, network, transport, service */
+    const char
+        *kind; /* as in the manifest: link, framing, protocol, network, congestion, transport, service */
     const char *schema; /* layout of state, options, socket and interface records, and numbering of timers,
                     inputs, counters and drops. A swap between equal schemas adopts everything in place. */
     size_t state_size;
@@ -389,6 +395,8 @@ struct tn_plugin {
 
     const struct tn_view *views;
     uint16_t view_count;
+
+    const struct tn_congestion_ops *congestion;
 };
 
 /* The one symbol that a plugin exports. */
@@ -610,6 +618,12 @@ struct tn_core {
     int (*interface_mtu)(struct tn_self *self, struct tn_interface *ifc, uint32_t mtu);
     int (*name_servers)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                         const struct tn_addr *servers, size_t count, const char *domain);
+
+    /* Plugins that others work with. plugin_find: the slot of the enabled plugin of that kind and name; TN_SLOT_NONE if there is
+     * none. plugin_at: the plugin in a slot found so, to be called with what this returns and not kept (the code may be swapped
+     * between two batches). */
+    uint16_t (*plugin_find)(struct tn_self *self, const char *kind, const char *name);
+    struct tn_self *(*plugin_at)(struct tn_self *self, uint16_t slot);
 };
 
 #define TN_STORE_MAX        4096

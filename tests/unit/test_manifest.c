@@ -196,7 +196,7 @@ static void unknown_key_is_refused_with_the_nearest(void **state)
                                         "needs, listens or ports, did you mean 'provides'?");
     refuse_with("[option a]\ntyp = int\n",
                 "x.ini:9: found the unknown key 'typ', expected type, default, range, choices, "
-                "live or help, did you mean 'type'?");
+                "kind, live or help, did you mean 'type'?");
 }
 
 static void key_given_twice_is_refused(void **state)
@@ -298,10 +298,11 @@ static void bad_plugin_name_is_refused(void **state)
 
 static void unknown_kind_is_refused_with_the_nearest(void **state)
 {
-    refuse_all("[plugin]\nname = x\nkind = sevice\nabi = 1.0\nversion = 1\nsummary = S\nschema = x/1\n",
-               "x.ini:3: kind: found 'sevice', expected link, framing, protocol, network, transport or "
-               "service, did you "
-               "mean 'service'?");
+    refuse_all(
+        "[plugin]\nname = x\nkind = sevice\nabi = 1.0\nversion = 1\nsummary = S\nschema = x/1\n",
+        "x.ini:3: kind: found 'sevice', expected link, framing, protocol, network, congestion, transport or "
+        "service, did you "
+        "mean 'service'?");
 }
 
 static void bad_abi_is_refused(void **state)
@@ -376,9 +377,9 @@ static void option_without_type_or_help_is_refused(void **state)
 
 static void unknown_type_is_refused(void **state)
 {
-    refuse_with(
-        "[option a]\ntype = number\nhelp = A\n",
-        "x.ini:9: type: found 'number', expected bool, int, size, duration, percent, rate, string or choice");
+    refuse_with("[option a]\ntype = number\nhelp = A\n",
+                "x.ini:9: type: found 'number', expected bool, int, size, duration, percent, rate, string, "
+                "choice or plugin");
 }
 
 static void bad_live_is_refused(void **state)
@@ -434,6 +435,24 @@ static void too_many_options_are_refused(void **state)
     refuse_all(text, "x.ini:200: found another option, expected at most 64");
 }
 
+static void plugin_options_say_which_kind(void **state)
+{
+    struct tn_error error;
+    struct tn_manifest *m;
+    const char text[] = HEAD "[option a]\ntype = plugin\nkind = congestion\ndefault = x\nhelp = A\n";
+    assert_int_equal(tn_manifest_parse(text, strlen(text), "x.ini", &m, &error), 0);
+    assert_int_equal(m->options[0].type, TN_OPTION_PLUGIN);
+    assert_string_equal(m->options[0].kind, "congestion");
+    tn_manifest_free(m);
+    refuse_with("[option a]\ntype = plugin\nhelp = A\n",
+                "x.ini:8: option a: found no 'kind', expected 'kind = KIND'");
+    refuse_with("[option a]\ntype = string\nkind = congestion\nhelp = A\n",
+                "x.ini:10: found 'kind' for type string, expected it for type plugin only");
+    refuse_with(
+        "[option a]\ntype = plugin\nkind = service\nhelp = A\n",
+        "x.ini:10: kind: found 'service', expected framing, protocol, network, congestion or transport");
+}
+
 static void too_many_choices_are_refused(void **state)
 {
     char text[1024] = HEAD "[option a]\ntype = choice\nhelp = A\nchoices =";
@@ -485,6 +504,7 @@ int main(void)
         cmocka_unit_test(default_must_be_a_value_of_the_option),
         cmocka_unit_test(option_with_a_key_that_services_have_is_refused),
         cmocka_unit_test(too_many_options_are_refused),
+        cmocka_unit_test(plugin_options_say_which_kind),
         cmocka_unit_test(too_many_choices_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

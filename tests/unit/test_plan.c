@@ -363,6 +363,69 @@ static void options_of_a_long_list_are_left_to_describe(void **state)
     remove_plugin("long");
 }
 
+/* ---- Options that name plugins ---- */
+
+static int add_steering(void **state)
+{
+    add_plugin("calm", "congestion", "[option gain]\ntype = int\ndefault = 7\nhelp = How calm\n");
+    add_plugin("bold", "congestion", "");
+    add_plugin("steered", "transport",
+               "provides = ipproto:99\nneeds = family:*\n"
+               "[option by]\ntype = plugin\nkind = congestion\ndefault = bold\nhelp = By whom\n");
+    return 0;
+}
+
+static int remove_steering(void **state)
+{
+    remove_plugin("calm");
+    remove_plugin("bold");
+    remove_plugin("steered");
+    return 0;
+}
+
+static void plugin_named_by_an_option_comes_with_it(void **state)
+{
+    struct tn_plan *plan = plan_of("protocols: { steered: { by: calm }, ipv4: {} }\n");
+    assert_int_equal(plan->plugin_count, 3);
+    assert_string_equal(plan->plugins[1].name, "calm"); /* before who works with it */
+    assert_int_equal(plan->plugins[1].values[0].integer, 7);
+    assert_string_equal(plan->plugins[2].name, "steered");
+    assert_string_equal(plan->plugins[2].values[0].string, "calm");
+    tn_plan_free(plan);
+    plan = plan_of("protocols: { steered: {}, ipv4: {} }\n");
+    assert_int_equal(plan->plugin_count, 3);
+    assert_string_equal(plan->plugins[1].name, "bold");
+    tn_plan_free(plan);
+}
+
+static void plugin_named_by_an_option_can_be_listed_itself(void **state)
+{
+    struct tn_plan *plan = plan_of("protocols: { steered: { by: calm }, ipv4: {}, calm: { gain: 9 } }\n");
+    assert_int_equal(plan->plugin_count, 3);
+    assert_int_equal(plan->plugins[1].values[0].integer, 9);
+    tn_plan_free(plan);
+}
+
+static void option_that_names_no_such_plugin_is_refused(void **state)
+{
+    refuse("protocols: { steered: { by: clam }, ipv4: {} }\n",
+           "s.yaml:1:29: by: found 'clam', expected the name of a plugin of kind congestion: bold or calm, "
+           "did you "
+           "mean 'calm'?");
+    refuse("protocols: { steered: { by: ipv4 }, ipv4: {} }\n",
+           "s.yaml:1:29: by: found 'ipv4', expected the name of a plugin of kind congestion: bold or calm");
+    refuse("protocols: { steered: { by: ../x }, ipv4: {} }\n",
+           "s.yaml:1:29: found '../x' as the name of a plugin, expected a-z, 0-9 and -, at most 31");
+    remove_plugin("bold");
+    refuse("protocols: { steered: {}, ipv4: {} }\n",
+           "s.yaml:1:14: by: found 'bold', expected the name of a plugin of kind congestion: calm");
+    remove_plugin("calm");
+    refuse("protocols: { steered: {}, ipv4: {} }\n", "s.yaml:1:14: by: found 'bold', expected the name of a "
+                                                     "plugin of kind congestion; there is none in DIR");
+    add_plugin("calm", "congestion", "");
+    add_plugin("bold", "congestion", "");
+}
+
 static void ill_typed_option_is_refused(void **state)
 {
     refuse("protocols:\n  udp: { receive-buffer: big }\n",
@@ -425,6 +488,12 @@ int main(void)
         cmocka_unit_test(unknown_option_is_refused_with_the_nearest),
         cmocka_unit_test(listen_of_a_service_that_does_not_listen_is_refused),
         cmocka_unit_test(options_of_a_long_list_are_left_to_describe),
+        cmocka_unit_test_setup_teardown(plugin_named_by_an_option_comes_with_it, add_steering,
+                                        remove_steering),
+        cmocka_unit_test_setup_teardown(plugin_named_by_an_option_can_be_listed_itself, add_steering,
+                                        remove_steering),
+        cmocka_unit_test_setup_teardown(option_that_names_no_such_plugin_is_refused, add_steering,
+                                        remove_steering),
         cmocka_unit_test(ill_typed_option_is_refused),
         cmocka_unit_test(option_out_of_range_is_refused),
         cmocka_unit_test(option_without_a_default_must_be_given),
