@@ -1,20 +1,66 @@
-/* congestion.c: the congestion window by NewReno (RFC 5681), counting octets (RFC 3465).
+/* congestion.c: between a connection and its congestion control.
  *
- * Only the window is decided here; what was lost and what to send is not. The functions see nothing but the
- * connection's congestion state, and nobody else writes cwnd and ssthresh. */
+ * How large the window is, is decided by a plugin of kind `congestion` (tenon/congestion.h): the one that the option
+ * names, or that the user has chosen. It is known by its slot, so it can be swapped under the connection. What it remembers
+ * lies in a record of this plugin's (struct tcp_cc) that a connection has only while it sends: an idle one has none, and
+ * when it sends again, the algorithm begins anew with the window as it stands.
+ *
+ * Acknowledgements are added up in the record and told once a batch, before anything is sent (tcp_cc_decide). Signs of
+ * congestion are told at once; what was acknowledged before them goes first. Nobody else writes ssthresh; cwnd is also
+ * recovery's. */
 #include "tcp.h"
+
+/* One call of the algorithm. */
+struct call {
+    struct tn_self *plugin;
+    struct tn_congestion c;
+    uint64_t scratch[TN_CONGESTION_RECORD / 8]; /* instead of a record, if there was no memory */
+};
+
+static const struct tn_congestion_ops *operations(const struct call *call)
+{
+    return call->plugin->plugin->congestion;
+}
 
 static uint32_t flight_size(const struct tcp_conn *conn)
 {
     return conn->snd_nxt - conn->snd_una;
 }
 
-/* RFC 5681 eqn. (4). Octets that limited transmit sent beyond cwnd don't count (§3.2). */
-static uint32_t half_flight(const struct tcp_conn *conn)
+/* The connection's record, made if there is none; NULL if there is no memory. */
+static struct tcp_cc *record(struct tn_self *self, struct tcp_conn *conn)
 {
-    uint32_t flight = tcp_min32(flight_size(conn), tcp_max32(conn->cwnd, 2u * conn->mss));
-    return tcp_max32(flight / 2, 2u * conn->mss);
+    if (!conn->cc)
+        conn->cc = self->core->slab_alloc(tcp_state(self)->congestion_records);
+    return conn->cc;
 }
+
+/* False: there is no algorithm, because its plugin was disabled. */
+static bool prepare(struct tn_self *self, struct tcp_conn *conn, struct call *call)
+{
+    if (!conn->congestion)
+        return false;
+    struct tcp_cc *cc = record(self, conn);
+    *call = (struct call){
+        .plugin = self->core->plugin_at(self, conn->congestion),
+        .c = {.cwnd = conn->cwnd,
+              .ssthresh = conn->ssthresh,
+              .mss = conn->mss,
+              .flight = flight_size(conn),
+              .srtt = conn->srtt,
+              .now = self->core->now(self),
+              .record = cc ? cc->record : call->scratch},
+    };
+    return true;
+}
+
+static void take(struct tcp_conn *conn, const struct call *call)
+{
+    conn->cwnd = tcp_max32(call->c.cwnd, conn->mss);
+    conn->ssthresh = call->c.ssthresh;
+}
+
+/* ---- Beginning and end ---- */
 
 /* RFC 6928: min(10 MSS, max(2 MSS, 14600)), with another number for 10 if the option says so. */
 uint32_t tcp_initial_window(struct tn_self *self, const struct tcp_conn *conn)
@@ -26,48 +72,176 @@ uint32_t tcp_initial_window(struct tn_self *self, const struct tcp_conn *conn)
 
 void tcp_cc_init(struct tn_self *self, struct tcp_conn *conn)
 {
-    conn->ssthresh = UINT32_MAX / 2;
+    if (!conn->congestion)
+        conn->congestion = tcp_state(self)->congestion;
+    conn->ssthresh = TN_CONGESTION_WINDOW_MAX;
     conn->cwnd = tcp_initial_window(self, conn);
     if (conn->flags & TCP_SYN_REPEATED) /* RFC 5681 §3.1: a SYN or SYN-ACK was lost */
         conn->cwnd = conn->mss;
 }
 
-void tcp_cc_acked(struct tcp_conn *conn, uint32_t octets)
+void tcp_cc_free(struct tn_self *self, struct tcp_conn *conn)
 {
-    /* What the network has not been asked to carry, its silence says nothing about. */
-    if (!(conn->flags & TCP_CWND_LIMITED))
+    struct tcp_cc *cc = conn->cc;
+    if (!cc)
         return;
-    uint32_t mss = conn->mss;
-    uint32_t growth;
-    if (conn->cwnd < conn->ssthresh) /* RFC 3465 §2.2: at most two segments, one after a timeout */
-        growth = tcp_min32(octets, conn->phase == TCP_PHASE_LOSS ? mss : 2 * mss);
-    else
-        growth = (uint32_t)tn_max(1, (uint64_t)mss * tcp_min32(octets, conn->cwnd) / conn->cwnd);
-    if (conn->cwnd < UINT32_MAX / 2)
-        conn->cwnd += growth;
+    if (cc->saved)
+        self->core->slab_free(tcp_state(self)->congestion_records, cc->saved);
+    self->core->slab_free(tcp_state(self)->congestion_records, cc);
+    conn->cc = NULL;
 }
 
-void tcp_cc_loss(struct tcp_conn *conn)
+/* RFC 5681 §4.1 */
+void tcp_cc_idle(struct tn_self *self, struct tcp_conn *conn)
 {
-    conn->ssthresh = half_flight(conn);
+    conn->cwnd = tcp_min32(conn->cwnd, tcp_initial_window(self, conn));
+    tcp_cc_free(self, conn);
+}
+
+/* ---- Acknowledgements ---- */
+
+static void tell_acked(struct tn_self *self, struct tcp_conn *conn, const struct tn_congestion_ack *what)
+{
+    struct call call;
+    struct tn_congestion_ack ack = *what;
+    if (!prepare(self, conn, &call))
+        return;
+    ack.acked_to = conn->snd_una;
+    ack.sent_to = conn->snd_nxt;
+    ack.limited = conn->flags & TCP_CWND_LIMITED;
+    ack.after_timeout = conn->phase == TCP_PHASE_LOSS;
+    operations(&call)->acked(call.plugin, &call.c, &ack);
+    take(conn, &call);
+}
+
+void tcp_cc_decide(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_cc *cc = conn->cc;
+    if (!cc || cc->count == 0)
+        return;
+    struct tn_congestion_ack ack = {.octets = cc->acked, .count = cc->count};
+    cc->acked = 0;
+    cc->count = 0;
+    tell_acked(self, conn, &ack);
+}
+
+void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
+{
+    struct tcp_cc *cc = record(self, conn);
+    if (cc) {
+        cc->acked += octets;
+        cc->count++;
+    } else {
+        tell_acked(self, conn, &(struct tn_congestion_ack){.octets = octets, .count = 1});
+    }
+}
+
+/* ---- Congestion ---- */
+
+static void reduce(struct tn_self *self, struct tcp_conn *conn, enum tn_congestion_sign sign)
+{
+    struct call call;
+    tcp_cc_decide(self, conn);
+    if (prepare(self, conn, &call)) {
+        operations(&call)->reduce(call.plugin, &call.c, sign);
+        take(conn, &call);
+    } else {
+        conn->ssthresh = tcp_max32(flight_size(conn) / 2, 2u * conn->mss);
+    }
+}
+
+void tcp_cc_loss(struct tn_self *self, struct tcp_conn *conn)
+{
+    reduce(self, conn, TN_CONGESTION_LOSS);
     conn->cwnd = conn->ssthresh; /* RFC 6675 (4.2): the pipe says what may be sent under it */
 }
 
-void tcp_cc_timeout(struct tcp_conn *conn)
+void tcp_cc_timeout(struct tn_self *self, struct tcp_conn *conn)
 {
     if (conn->backoff == 0) /* the same data again does not halve again (RFC 5681 §3.1) */
-        conn->ssthresh = half_flight(conn);
+        reduce(self, conn, TN_CONGESTION_TIMEOUT);
     conn->cwnd = conn->mss;
 }
 
-void tcp_cc_recovered(struct tcp_conn *conn)
+void tcp_cc_recovered(struct tn_self *self, struct tcp_conn *conn)
 {
     /* RFC 6582 §3.2 (1): no burst if little is in flight. */
     uint32_t flight = tcp_max32(tcp_pipe(conn), conn->mss) + conn->mss;
     conn->cwnd = tcp_min32(conn->ssthresh, flight);
 }
 
-void tcp_cc_idle(struct tn_self *self, struct tcp_conn *conn)
+/* ---- Undoing ---- */
+
+void tcp_cc_save(struct tn_self *self, struct tcp_conn *conn)
 {
-    conn->cwnd = tcp_min32(conn->cwnd, tcp_initial_window(self, conn));
+    tcp_cc_decide(self, conn);
+    struct tcp_cc *cc = record(self, conn);
+    if (!cc)
+        return;
+    if (!cc->saved)
+        cc->saved = self->core->slab_alloc(tcp_state(self)->congestion_records);
+    if (!cc->saved)
+        return;
+    cc->saved->cwnd = conn->cwnd;
+    cc->saved->ssthresh = conn->ssthresh;
+    memcpy(cc->saved->record, cc->record, sizeof(cc->record));
+}
+
+bool tcp_cc_undo(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_cc *cc = conn->cc, *saved = cc ? cc->saved : NULL;
+    if (!saved)
+        return false;
+    conn->cwnd = tcp_max32(conn->cwnd, saved->cwnd);
+    conn->ssthresh = saved->ssthresh;
+    memcpy(cc->record, saved->record, sizeof(cc->record));
+    self->core->slab_free(tcp_state(self)->congestion_records, saved);
+    cc->saved = NULL;
+    return true;
+}
+
+/* ---- Which algorithm ---- */
+
+void tcp_cc_default(struct tn_self *self)
+{
+    uint16_t slot = self->core->plugin_find(self, "congestion", tcp_options(self)->congestion);
+    tcp_state(self)->congestion = slot == TN_SLOT_NONE ? 0 : slot;
+}
+
+static void set_algorithm(struct tn_self *self, struct tcp_conn *conn, uint16_t slot)
+{
+    if (conn->congestion == slot)
+        return;
+    tcp_cc_decide(self, conn);
+    tcp_cc_free(self, conn);
+    conn->congestion = slot;
+}
+
+int tcp_cc_choose(struct tn_self *self, struct tcp_conn *conn, const char *name)
+{
+    uint16_t slot = self->core->plugin_find(self, "congestion", name);
+    if (slot == TN_SLOT_NONE)
+        return -ENOENT;
+    set_algorithm(self, conn, slot);
+    return 0;
+}
+
+const char *tcp_cc_name(struct tn_self *self, const struct tcp_conn *conn)
+{
+    uint16_t slot = conn->congestion ? conn->congestion : tcp_state(self)->congestion;
+    return slot ? self->core->plugin_at(self, slot)->plugin->name : "";
+}
+
+static void forget_one(struct tn_self *self, struct tn_socket *sock, void *arg)
+{
+    struct tcp_conn *conn = tn_socket_state(sock);
+    if (conn->congestion == *(const uint16_t *)arg)
+        set_algorithm(self, conn, tcp_state(self)->congestion);
+}
+
+void tcp_cc_forget(struct tn_self *self, uint16_t slot)
+{
+    if (tcp_state(self)->congestion == slot)
+        tcp_state(self)->congestion = 0;
+    self->core->socket_each(self, forget_one, &slot);
 }

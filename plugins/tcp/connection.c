@@ -178,6 +178,7 @@ void tcp_release(struct tn_self *self, struct tcp_conn *conn)
     tcp_unschedule(self, conn);
     tcp_runs_free(self, conn);
     tcp_reassembly_free(self, conn);
+    tcp_cc_free(self, conn);
     self->core->socket_free(self, tcp_socket(conn));
 }
 

@@ -209,6 +209,7 @@ static void accept_syn(struct tn_self *self, struct tn_socket *listener, struct 
     }
     struct tcp_conn *conn = tn_socket_state(child);
     conn->flags |= TCP_PASSIVE;
+    conn->congestion = ((const struct tcp_conn *)tn_socket_state(listener))->congestion;
     begin(self, conn);
     take_syn(self, conn, seg);
     tn_count(self, TCP_PASSIVE_OPENS);

@@ -240,6 +240,7 @@ static void output_handshake(struct tn_self *self, struct tcp_conn *conn)
 
 static void output_data(struct tn_self *self, struct tcp_conn *conn)
 {
+    tcp_cc_decide(self, conn);
     restart_after_idle(self, conn);
     report_gaps(self, conn);
     conn->flags &= ~TCP_CWND_LIMITED;

@@ -31,7 +31,8 @@ static void enter_recovery(struct tn_self *self, struct tcp_conn *conn)
     set_phase(conn, TCP_PHASE_RECOVERY);
     conn->flags |= TCP_FAST_SEND;
     conn->recover = conn->snd_nxt;
-    tcp_cc_loss(conn);
+    tcp_cc_save(self, conn);
+    tcp_cc_loss(self, conn);
 }
 
 /* ---- With SACK ---- */
@@ -54,7 +55,7 @@ static void find_lost(struct tn_self *self, struct tcp_conn *conn)
     if (conn->phase == TCP_PHASE_RECOVERY && !(conn->flags & TCP_CWND_HALVED)) {
         conn->flags |= TCP_CWND_HALVED | TCP_FAST_SEND;
         conn->recover = conn->snd_nxt;
-        tcp_cc_loss(conn);
+        tcp_cc_loss(self, conn);
     }
 }
 
@@ -76,10 +77,10 @@ static void partial_ack(struct tn_self *self, struct tcp_conn *conn, uint32_t ac
 
 /* ---- Events ---- */
 
-static void leave(struct tcp_conn *conn)
+static void leave(struct tn_self *self, struct tcp_conn *conn)
 {
     if (conn->phase == TCP_PHASE_RECOVERY)
-        tcp_cc_recovered(conn);
+        tcp_cc_recovered(self, conn);
     set_phase(conn, TCP_PHASE_OPEN);
 }
 
@@ -88,9 +89,9 @@ bool tcp_recovery_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t ac
     bool restart = true;
     conn->dupacks = 0;
     if (conn->phase != TCP_PHASE_OPEN && tcp_le(conn->recover, conn->snd_una)) {
-        leave(conn);
+        leave(self, conn);
     } else if (conn->phase != TCP_PHASE_RECOVERY) {
-        tcp_cc_acked(conn, acked);
+        tcp_cc_acked(self, conn, acked);
     } else if (!with_sack(conn)) {
         restart = !(conn->flags & TCP_PARTIAL_ACK); /* step 3: only the first time */
         conn->flags |= TCP_PARTIAL_ACK;
@@ -137,7 +138,9 @@ void tcp_recovery_timeout(struct tn_self *self, struct tcp_conn *conn)
         tn_count(self, TCP_SACK_RENEGED);
         tcp_runs_forget_sacks(conn);
     }
-    tcp_cc_timeout(conn);
+    if (conn->phase == TCP_PHASE_OPEN)
+        tcp_cc_save(self, conn);
+    tcp_cc_timeout(self, conn);
     tcp_runs_lose_all(self, conn);
     if (!with_sack(conn))
         conn->sacked = 0;

@@ -3,6 +3,8 @@
 
 #include "tcp.h"
 
+#define CONGESTION_NAME_SIZE 32 /* Linux: TCP_CA_NAME_MAX, 16; names of plugins may be longer */
+
 /* ---- Setting ---- */
 
 /* An int in [least, most] from the option's value. */
@@ -33,9 +35,20 @@ static void restart_keepalive(struct tn_self *self, struct tcp_conn *conn)
         tcp_start_keepalive(self, conn);
 }
 
+static int set_congestion(struct tn_self *self, struct tcp_conn *conn, const void *value, socklen_t len)
+{
+    char name[CONGESTION_NAME_SIZE] = "";
+    if (len == 0)
+        return -EINVAL;
+    memcpy(name, value, tn_min(len, sizeof(name) - 1));
+    return tcp_cc_choose(self, conn, name);
+}
+
 int tcp_set_option(struct tn_self *self, struct tn_socket *sock, int name, const void *value, socklen_t len)
 {
     struct tcp_conn *conn = tn_socket_state(sock);
+    if (name == TCP_CONGESTION)
+        return set_congestion(self, conn, value, len);
     bool known = name == TCP_NODELAY || name == TCP_KEEPIDLE || name == TCP_KEEPINTVL ||
                  name == TCP_KEEPCNT || name == TCP_USER_TIMEOUT;
     if (!known)
@@ -160,6 +173,7 @@ int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void 
     const struct tcp_options *options = tcp_options(self);
     const struct tcp_conn *conn = tn_socket_state(sock);
     struct tcp_info info = {.tcpi_state = 0};
+    char algorithm[CONGESTION_NAME_SIZE] = "";
     switch (name) {
     case TCP_NODELAY:
         return give_int(value, len, sock->flags & TN_SOCK_NODELAY ? 1 : 0);
@@ -178,6 +192,9 @@ int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void 
                         conn->keepalive_probes ? conn->keepalive_probes : (int)options->keepalive_probes);
     case TCP_USER_TIMEOUT:
         return give_int(value, len, (int)conn->user_timeout);
+    case TCP_CONGESTION:
+        snprintf(algorithm, sizeof(algorithm), "%s", tcp_cc_name(self, conn));
+        return give(value, len, algorithm, sizeof(algorithm));
     case TCP_INFO:
         fill_info(self, sock, &info);
         return give(value, len, &info, sizeof(info));

@@ -28,16 +28,28 @@
 #define RUNS_LIMIT   (4u << 20)
 #define BLOCKS_LIMIT (1u << 20)
 
+/* Connections that send at a time, twice: what was before a reduction is kept, too. */
+#define CONGESTION_LIMIT (1u << 20)
+
 static int tcp_start(struct tn_self *self, struct tn_text *why)
 {
     struct tcp_state *state = tcp_state(self);
     state->ready_end = &state->ready;
     state->runs = self->core->slab_create(self, "tcp-runs", sizeof(struct tcp_run), RUNS_LIMIT);
     state->blocks = self->core->slab_create(self, "tcp-blocks", sizeof(struct tcp_block), BLOCKS_LIMIT);
-    if (state->runs && state->blocks)
+    state->congestion_records =
+        self->core->slab_create(self, "tcp-congestion", sizeof(struct tcp_cc), CONGESTION_LIMIT);
+    tcp_cc_default(self);
+    if (state->runs && state->blocks && state->congestion_records)
         return 0;
     tn_text_add(why, "no memory for the records of what is in flight");
     return -ENOMEM;
+}
+
+static int tcp_reconfigure(struct tn_self *self, struct tn_text *why)
+{
+    tcp_cc_default(self);
+    return 0;
 }
 
 static void tcp_flush(struct tn_self *self)
@@ -116,6 +128,7 @@ static const struct tn_option tcp_option_list[] = {
     OPTION("window-scaling", BOOL, window_scaling),
     OPTION("timestamps", BOOL, timestamps),
     OPTION("sack", BOOL, sack),
+    OPTION("congestion", PLUGIN, congestion),
 };
 
 static const struct tn_name tcp_counters[] = {TCP_COUNTERS(TN_NAME_ENTRY)};
@@ -140,6 +153,7 @@ static const struct tn_transport_ops tcp_transport = {
     .state_name = tcp_socket_state_name,
     .header_length = tcp_header_length,
     .fix_segment = tcp_fix_segment,
+    .forget = tcp_cc_forget,
 };
 
 static const struct tn_plugin tcp_plugin = {
@@ -147,7 +161,7 @@ static const struct tn_plugin tcp_plugin = {
     .name = "tcp",
     .version = "0.1.0",
     .kind = "transport",
-    .schema = "tcp/2",
+    .schema = "tcp/3",
     .state_size = sizeof(struct tcp_state),
     .options_size = sizeof(struct tcp_options),
     .claims = tcp_claims,
@@ -163,6 +177,7 @@ static const struct tn_plugin tcp_plugin = {
     .timers = tcp_timers,
     .timer_count = TCP_TIMER_COUNT,
     .start = tcp_start,
+    .reconfigure = tcp_reconfigure,
     .flush = tcp_flush,
     .describe = tcp_describe,
     .transport = &tcp_transport,

@@ -4,7 +4,7 @@
  *     options.c         options of a segment, read and written
  *     describe.c        a segment as a line of text
  *     rtt.c             round-trip time and the retransmission timeout (RFC 6298)
- *     congestion.c      the congestion window (RFC 5681)
+ *     congestion.c      the congestion window: what the connection tells its congestion control, and takes from it
  *     scoreboard.c      what is in flight, and what became of it
  *     reassembly.c      what came out of order
  *     window.c          the window that is offered to the peer
@@ -54,13 +54,16 @@ struct tcp_options {
     bool window_scaling;
     bool timestamps;
     bool sack;
+    char congestion[TN_OPTION_STRING_MAX];
 };
 
 struct tcp_state {
     struct tcp_conn *ready; /* connections with something to send, in the order in which they asked */
     struct tcp_conn **ready_end;
-    struct tn_slab *runs;   /* struct tcp_run */
-    struct tn_slab *blocks; /* struct tcp_block */
+    struct tn_slab *runs;               /* struct tcp_run */
+    struct tn_slab *blocks;             /* struct tcp_block */
+    struct tn_slab *congestion_records; /* struct tcp_cc */
+    uint16_t congestion;                /* slot of the algorithm that the option names; 0: it is not there */
 };
 
 static inline struct tcp_state *tcp_state(struct tn_self *self)
@@ -187,6 +190,16 @@ struct tcp_block {
     uint32_t stamp; /* the larger, the later it last grew */
 };
 
+/* What congestion control remembers of a connection that sends (congestion.c). */
+struct tcp_cc {
+    struct tcp_cc *saved; /* as it was before the last reduction; NULL: it can't be undone */
+    uint32_t cwnd;        /* in a saved one: of the connection, then */
+    uint32_t ssthresh;
+    uint32_t acked; /* told of in this batch: octets … */
+    uint32_t count; /* … and acknowledgements */
+    uint64_t record[TN_CONGESTION_RECORD / 8];
+};
+
 /* The record behind a socket (tn_socket_state()). Octets of the stream lie in the socket's queues: tx.head's first
  * octet is the one at snd_una (once the SYN is acknowledged). */
 struct tcp_conn {
@@ -205,6 +218,7 @@ struct tcp_conn {
     struct tcp_run *run_tail;
     struct tn_packet *tx_packet; /* where new data was last taken from; NULL: from the head of tx */
     struct tcp_block *blocks;    /* out-of-order data, in order of sequence numbers */
+    struct tcp_cc *cc;           /* NULL: idle */
 
     uint32_t flags; /* TCP_… */
     uint8_t state;  /* enum tcp_conn_state */
@@ -236,7 +250,8 @@ struct tcp_conn {
     uint32_t last_sent; /* tcp_clock() of the last segment with data */
     uint16_t run_count;
     uint8_t dupacks;
-    uint8_t backoff; /* times the timeout was doubled */
+    uint8_t backoff;     /* times the timeout was doubled */
+    uint16_t congestion; /* slot of the algorithm; 0: not chosen */
 
     /* round-trip time, in microseconds */
     uint32_t srtt;
@@ -346,22 +361,37 @@ void tcp_rtt_sample(struct tn_self *self, struct tcp_conn *conn, tn_time rtt);
 /* The retransmission timeout, backed off. */
 tn_time tcp_rto(const struct tn_self *self, const struct tcp_conn *conn);
 
-/* ---- congestion.c: NewReno's window. Calls that a plugin for congestion control could answer. ---- */
+/* ---- congestion.c ---- */
 
 /* The handshake is complete; mss is known. */
 void tcp_cc_init(struct tn_self *self, struct tcp_conn *conn);
-/* New data was acknowledged while nothing is lost, or in slow start after a timeout. */
-void tcp_cc_acked(struct tcp_conn *conn, uint32_t octets);
-/* Loss was found by acknowledgements. */
-void tcp_cc_loss(struct tcp_conn *conn);
-/* … by a timeout, the first for this data. */
-void tcp_cc_timeout(struct tcp_conn *conn);
+void tcp_cc_free(struct tn_self *self, struct tcp_conn *conn);
+/* New data was acknowledged, not in fast recovery. */
+void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets);
+/* What was acknowledged in this batch makes the window grow: before data is sent. */
+void tcp_cc_decide(struct tn_self *self, struct tcp_conn *conn);
+/* Loss was found by acknowledgements: lowers ssthresh, and cwnd to it. */
+void tcp_cc_loss(struct tn_self *self, struct tcp_conn *conn);
+/* … by a timeout: cwnd is one segment, and ssthresh lowered if it is the first for this data (conn->backoff). */
+void tcp_cc_timeout(struct tn_self *self, struct tcp_conn *conn);
 /* Fast recovery is over. */
-void tcp_cc_recovered(struct tcp_conn *conn);
+void tcp_cc_recovered(struct tn_self *self, struct tcp_conn *conn);
+/* Remembers the window, and what the algorithm knows: before the first reduction of an episode. */
+void tcp_cc_save(struct tn_self *self, struct tcp_conn *conn);
+/* The reductions since were wrong: back to what was saved. False if there is nothing, or it was undone already. */
+bool tcp_cc_undo(struct tn_self *self, struct tcp_conn *conn);
 /* Data is to be sent after a pause (RFC 5681 §4.1). */
 void tcp_cc_idle(struct tn_self *self, struct tcp_conn *conn);
 /* Octets that the window after idleness or a lost SYN may not exceed. */
 uint32_t tcp_initial_window(struct tn_self *self, const struct tcp_conn *conn);
+/* Finds the algorithm that the option names. */
+void tcp_cc_default(struct tn_self *self);
+/* The user's choice: 0, or -ENOENT. */
+int tcp_cc_choose(struct tn_self *self, struct tcp_conn *conn, const char *name);
+/* The name of the connection's algorithm, or of what it will be; "": none. */
+const char *tcp_cc_name(struct tn_self *self, const struct tcp_conn *conn);
+/* transport->forget */
+void tcp_cc_forget(struct tn_self *self, uint16_t slot);
 
 /* ---- scoreboard.c ---- */
 

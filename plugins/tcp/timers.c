@@ -109,6 +109,16 @@ static bool keepalive(struct tn_self *self, struct tcp_conn *conn)
     return true;
 }
 
+/* ---- Rest ---- */
+
+/* The last timer of what was in flight has run out, and nothing is in flight or waits: congestion control forgets. */
+static void rest(struct tn_self *self, struct tcp_conn *conn)
+{
+    bool idle = conn->snd_una == conn->snd_nxt && tcp_socket(conn)->tx.bytes == 0;
+    if (idle && (tcp_clock(self) - conn->last_sent) * TN_MSEC >= tcp_rto(self, conn))
+        tcp_cc_free(self, conn);
+}
+
 /* ---- The timer ---- */
 
 /* False: the connection has ended, the record is gone. */
@@ -148,5 +158,6 @@ void tcp_timer(struct tn_self *self, struct tn_timer *timer)
         return;
     if (conn->wait_at <= now && !wait_over(self, conn))
         return;
+    rest(self, conn);
     tcp_rearm(self, conn);
 }
