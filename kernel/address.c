@@ -277,7 +277,7 @@ int tn_address_add(struct tn_stack *stack, const struct tn_address *address)
 int tn_address_remove(struct tn_stack *stack, const struct tn_address *address)
 {
     struct address_entry **at = find_entry(stack, address);
-    if (!at)
+    if (!at || (*at)->address.owner != address->owner)
         return -ENOENT;
     struct address_entry *e = *at;
     tell_network(stack, &e->address, false);

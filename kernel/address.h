@@ -13,6 +13,7 @@ struct tn_address {
     uint16_t vrf;
     uint8_t family;
     uint8_t prefix_len;
+    uint16_t owner; /* slot of the plugin that brought it; TN_SLOT_CORE: stack.yaml */
 };
 
 int tn_addresses_init(struct tn_stack *stack);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "address.h"
+#include "brought.h"
 #include "control.h"
 #include "dispatch.h"
 #include "flow.h"
@@ -318,6 +319,10 @@ const struct tn_core tn_core_table = {
     .name_servers = tn_core_name_servers,
     .plugin_find = core_plugin_find,
     .plugin_at = core_plugin_at,
+    .address_add = tn_core_address_add,
+    .address_remove = tn_core_address_remove,
+    .route_add = tn_core_route_add,
+    .route_remove = tn_core_route_remove,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

@@ -187,7 +187,8 @@ int tn_route_remove(struct tn_stack *stack, const struct tn_route *route)
         return -ENOENT;
     struct route_entry *list = tn_lpm_get(table, &route->to, route->prefix_len);
     struct route_entry **at = &list;
-    while (*at && !(same_way(&(*at)->route, route) && (*at)->route.connected == route->connected))
+    while (*at && !(same_way(&(*at)->route, route) && (*at)->route.connected == route->connected &&
+                    (*at)->route.owner == route->owner))
         at = &(*at)->next;
     struct route_entry *e = *at;
     if (!e)

@@ -16,6 +16,7 @@ struct tn_route {
     uint8_t family;
     uint8_t prefix_len;
     bool connected; /* came with an address, goes with it */
+    uint16_t owner; /* slot of the plugin that brought it; TN_SLOT_CORE: stack.yaml */
 };
 
 int tn_routes_init(struct tn_stack *stack);

@@ -56,15 +56,23 @@ void tn_show_interfaces(struct tn_rows *rows)
     }
 }
 
+/* Who brought it. */
+static json_t *origin(const struct tn_rows *rows, uint16_t owner)
+{
+    const struct tn_slot *slot = rows->stack->slots[owner];
+    return json_string(owner == TN_SLOT_CORE || !slot ? "stack.yaml" : slot->name);
+}
+
 /* ---- addresses ---- */
 
 static void add_address(void *context, const struct tn_address *a)
 {
     struct tn_rows *rows = context;
     if (tn_rows_want(rows))
-        tn_rows_add(rows,
-                    json_pack("{s:o,s:o,s:i}", "address", tn_json_address(a->family, &a->addr, a->prefix_len),
-                              "interface", tn_json_interface(rows->stack, a->ifindex), "vrf", a->vrf));
+        tn_rows_add(rows, json_pack("{s:o,s:o,s:i,s:o}", "address",
+                                    tn_json_address(a->family, &a->addr, a->prefix_len), "interface",
+                                    tn_json_interface(rows->stack, a->ifindex), "vrf", a->vrf, "from",
+                                    origin(rows, a->owner)));
 }
 
 void tn_show_addresses(struct tn_rows *rows)
@@ -82,9 +90,9 @@ static void add_route(void *context, const struct tn_route *r)
     bool everywhere = r->prefix_len == 0;
     json_t *to = everywhere ? json_string("default") : tn_json_address(r->family, &r->to, r->prefix_len);
     json_t *via = tn_addr_is_zero(&r->via) ? json_null() : tn_json_address(r->family, &r->via, -1);
-    tn_rows_add(rows, json_pack("{s:o,s:o,s:o,s:I,s:b,s:i}", "to", to, "via", via, "interface",
+    tn_rows_add(rows, json_pack("{s:o,s:o,s:o,s:I,s:b,s:i,s:o}", "to", to, "via", via, "interface",
                                 tn_json_interface(rows->stack, r->ifindex), "metric", (json_int_t)r->metric,
-                                "connected", r->connected, "vrf", r->vrf));
+                                "connected", r->connected, "vrf", r->vrf, "from", origin(rows, r->owner)));
 }
 
 void tn_show_routes(struct tn_rows *rows)

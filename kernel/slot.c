@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "brought.h"
 #include "control.h"
 #include "core.h"
 #include "dispatch.h"
@@ -142,6 +143,7 @@ void tn_slot_destroy(struct tn_stack *stack, struct tn_slot *slot)
             slot->self.plugin->stop(&slot->self);
         tn_sockets_close_owner(stack, slot);
         tn_name_servers_forget(stack, slot);
+        tn_brought_forget(stack, slot->self.slot, 0);
         tn_dispatch_release(stack, slot);
     }
     tn_wheel_stop_slot(&stack->wheel, slot->self.slot); /* they may lie in memory that goes now */

@@ -110,13 +110,13 @@ static const struct column interfaces[] = {
     {"TX BYTES", RIGHT, NULL, "tx-bytes"},  {"STALLS", RIGHT, NULL, "tx-stalls"},
     {"ADDRESSES", LEFT, NULL, "addresses"},
 };
-static const struct column addresses[] = {
-    {"ADDRESS", LEFT, NULL, "address"}, {"INTERFACE", LEFT, NULL, "interface"}, {"VRF", RIGHT, NULL, "vrf"}};
-static const struct column routes[] = {{"TO", LEFT, NULL, "to"},
-                                       {"VIA", LEFT, via_cell, NULL},
-                                       {"INTERFACE", LEFT, NULL, "interface"},
-                                       {"METRIC", RIGHT, NULL, "metric"},
-                                       {"VRF", RIGHT, NULL, "vrf"}};
+static const struct column addresses[] = {{"ADDRESS", LEFT, NULL, "address"},
+                                          {"INTERFACE", LEFT, NULL, "interface"},
+                                          {"VRF", RIGHT, NULL, "vrf"},
+                                          {"FROM", LEFT, NULL, "from"}};
+static const struct column routes[] = {
+    {"TO", LEFT, NULL, "to"},          {"VIA", LEFT, via_cell, NULL}, {"INTERFACE", LEFT, NULL, "interface"},
+    {"METRIC", RIGHT, NULL, "metric"}, {"VRF", RIGHT, NULL, "vrf"},   {"FROM", LEFT, NULL, "from"}};
 static const struct column neighbours[] = {{"ADDRESS", LEFT, NULL, "address"},
                                            {"INTERFACE", LEFT, NULL, "interface"},
                                            {"LINK ADDRESS", LEFT, NULL, "lladdr"},

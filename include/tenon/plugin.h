@@ -129,6 +129,12 @@ enum tn_local {
     TN_LOCAL_MULTICAST, /* a group that was joined */
 };
 
+/* What became of an address that a plugin brought (plugin->address_event). */
+enum tn_address_event {
+    TN_ADDRESS_USABLE,   /* nobody else was found to have it: it is in use from now on */
+    TN_ADDRESS_CONFLICT, /* somebody else has it: it is gone, whether it was in use already or not */
+};
+
 /* neighbour_learn() */
 #define TN_LEARN_CREATE    0x1u /* make an entry if there is none */
 #define TN_LEARN_SOLICITED 0x2u /* the answer to a question: confirms reachability */
@@ -397,6 +403,11 @@ struct tn_plugin {
     uint16_t view_count;
 
     const struct tn_congestion_ops *congestion;
+
+    /* What became of an address that this plugin added by core->address_add(): told from within that call or later. May be
+     * NULL. */
+    void (*address_event)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                          const struct tn_addr *addr, enum tn_address_event event);
 };
 
 /* The one symbol that a plugin exports. */
@@ -624,6 +635,20 @@ struct tn_core {
      * between two batches). */
     uint16_t (*plugin_find)(struct tn_self *self, const char *kind, const char *name);
     struct tn_self *(*plugin_at)(struct tn_self *self, uint16_t slot);
+
+    /* Addresses and routes that a plugin brings to an interface, in VRF 0. They go when it removes them, when it is disabled
+     * and with the interface; a swap and a reload leave them alone. address_add: with its connected route; it is used when
+     * plugin->address_event() has said so. -EEXIST, -ENOSPC (limits), -EINVAL. address_remove: -ENOENT. route_add: `via` all zero:
+     * on the link. -EEXIST, -ENOSPC, -EINVAL. route_remove: -ENOENT. */
+    int (*address_add)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                       const struct tn_addr *addr, uint8_t prefix_len);
+    int (*address_remove)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                          const struct tn_addr *addr);
+    int (*route_add)(struct tn_self *self, struct tn_interface *ifc, uint8_t family, const struct tn_addr *to,
+                     uint8_t prefix_len, const struct tn_addr *via, uint32_t metric);
+    int (*route_remove)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                        const struct tn_addr *to, uint8_t prefix_len, const struct tn_addr *via,
+                        uint32_t metric);
 };
 
 #define TN_STORE_MAX        4096

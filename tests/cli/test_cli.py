@@ -369,8 +369,8 @@ class Show(Case):
     def test_tables_are_aligned(self):
         self.start()
         lines = self.ask("show", "routes").stdout.splitlines()
-        self.assertEqual(lines[0].split(), ["TO", "VIA", "INTERFACE", "METRIC", "VRF"])
-        self.assertEqual(lines[1].split(), ["10.0.7.0/24", "connected", "h0", "0", "0"])
+        self.assertEqual(lines[0].split(), ["TO", "VIA", "INTERFACE", "METRIC", "VRF", "FROM"])
+        self.assertEqual(lines[1].split(), ["10.0.7.0/24", "connected", "h0", "0", "0", "stack.yaml"])
         for word, cell in (("VIA", "connected"), ("INTERFACE", "h0")):
             self.assertEqual(lines[0].index(word), lines[1].index(cell))
 

@@ -1,0 +1,111 @@
+/* brought.c: addresses and routes that plugins bring. They lie in the same tables as those of stack.yaml, under the slot of
+ * the plugin, and go with it or with the interface. */
+#include "brought.h"
+
+#include <errno.h>
+
+#include "address.h"
+#include "route.h"
+#include "stack.h"
+
+int tn_core_address_add(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                        const struct tn_addr *addr, uint8_t prefix_len)
+{
+    const struct tn_address address = {.addr = *addr,
+                                       .ifindex = ifc->index,
+                                       .family = family,
+                                       .prefix_len = prefix_len,
+                                       .owner = self->slot};
+    if (tn_core_address_class(self, family, addr) != TN_ADDR_UNICAST)
+        return -EINVAL;
+    int err = tn_address_add(self->stack, &address);
+    if (err == 0 && self->plugin->address_event)
+        self->plugin->address_event(self, ifc, family, addr, TN_ADDRESS_USABLE);
+    return err;
+}
+
+int tn_core_address_remove(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                           const struct tn_addr *addr)
+{
+    const struct tn_address address = {
+        .addr = *addr, .ifindex = ifc->index, .family = family, .owner = self->slot};
+    return tn_address_remove(self->stack, &address);
+}
+
+static struct tn_route route_of(const struct tn_self *self, const struct tn_interface *ifc, uint8_t family,
+                                const struct tn_addr *to, uint8_t prefix_len, const struct tn_addr *via,
+                                uint32_t metric)
+{
+    return (struct tn_route){.to = *to,
+                             .via = *via,
+                             .metric = metric,
+                             .ifindex = ifc->index,
+                             .family = family,
+                             .prefix_len = prefix_len,
+                             .owner = self->slot};
+}
+
+int tn_core_route_add(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                      const struct tn_addr *to, uint8_t prefix_len, const struct tn_addr *via,
+                      uint32_t metric)
+{
+    const struct tn_route route = route_of(self, ifc, family, to, prefix_len, via, metric);
+    return tn_route_add(self->stack, &route);
+}
+
+int tn_core_route_remove(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                         const struct tn_addr *to, uint8_t prefix_len, const struct tn_addr *via,
+                         uint32_t metric)
+{
+    const struct tn_route route = route_of(self, ifc, family, to, prefix_len, via, metric);
+    return tn_route_remove(self->stack, &route);
+}
+
+/* ---- The end ---- */
+
+/* What is looked for, and the first that was found. */
+struct search {
+    uint16_t owner, ifindex;
+    bool found;
+    union {
+        struct tn_address address;
+        struct tn_route route;
+    };
+};
+
+static bool matches(const struct search *s, uint16_t owner, uint16_t ifindex)
+{
+    return !s->found && owner != TN_SLOT_CORE && (s->owner == TN_SLOT_CORE || owner == s->owner) &&
+           (s->ifindex == 0 || ifindex == s->ifindex);
+}
+
+static void find_address(void *context, const struct tn_address *address)
+{
+    struct search *s = context;
+    if (!matches(s, address->owner, address->ifindex))
+        return;
+    s->address = *address;
+    s->found = true;
+}
+
+static void find_route(void *context, const struct tn_route *route)
+{
+    struct search *s = context;
+    if (route->connected || !matches(s, route->owner, route->ifindex))
+        return;
+    s->route = *route;
+    s->found = true;
+}
+
+void tn_brought_forget(struct tn_stack *stack, uint16_t owner, uint16_t ifindex)
+{
+    struct search s;
+    do {
+        s = (struct search){.owner = owner, .ifindex = ifindex};
+        tn_route_each(stack, find_route, &s);
+    } while (s.found && tn_route_remove(stack, &s.route) == 0);
+    do {
+        s = (struct search){.owner = owner, .ifindex = ifindex};
+        tn_address_each(stack, find_address, &s);
+    } while (s.found && tn_address_remove(stack, &s.address) == 0);
+}
