@@ -61,10 +61,12 @@ static void measure_by_timestamp(struct tn_self *self, struct tcp_conn *conn, ui
 static void measure(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg,
                     const struct tcp_delivery *delivery)
 {
-    if (delivery->sent)
+    if (delivery->sent) {
         tcp_rtt_sample(self, conn, self->core->now(self) - delivery->sent);
-    else if (delivery->resent && conn->flags & TCP_TIMESTAMPS && seg->has_timestamps)
+        tcp_cc_rtt(self, conn, self->core->now(self) - delivery->sent);
+    } else if (delivery->resent && conn->flags & TCP_TIMESTAMPS && seg->has_timestamps) {
         measure_by_timestamp(self, conn, seg->ts_echo, delivery->resent);
+    }
 }
 
 /* The octet that was sent to probe a closed window has been taken: it counts as sent from now on. */

@@ -119,9 +119,10 @@ void tcp_cc_decide(struct tn_self *self, struct tcp_conn *conn)
     struct tcp_cc *cc = conn->cc;
     if (!cc || cc->count == 0)
         return;
-    struct tn_congestion_ack ack = {.octets = cc->acked, .count = cc->count};
+    struct tn_congestion_ack ack = {.octets = cc->acked, .count = cc->count, .rtt = cc->rtt};
     cc->acked = 0;
     cc->count = 0;
+    cc->rtt = 0;
     tell_acked(self, conn, &ack);
 }
 
@@ -134,6 +135,14 @@ void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
     } else {
         tell_acked(self, conn, &(struct tn_congestion_ack){.octets = octets, .count = 1});
     }
+}
+
+void tcp_cc_rtt(struct tn_self *self, struct tcp_conn *conn, tn_time rtt)
+{
+    struct tcp_cc *cc = record(self, conn);
+    uint32_t microseconds = (uint32_t)tn_min(rtt / TN_USEC, UINT32_MAX);
+    if (cc && (!cc->rtt || microseconds < cc->rtt))
+        cc->rtt = tcp_max32(microseconds, 1);
 }
 
 /* ---- Congestion ---- */

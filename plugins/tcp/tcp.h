@@ -197,6 +197,7 @@ struct tcp_cc {
     uint32_t ssthresh;
     uint32_t acked; /* told of in this batch: octets … */
     uint32_t count; /* … and acknowledgements */
+    uint32_t rtt;   /* least round-trip time measured in this batch, microseconds; 0: none */
     uint64_t record[TN_CONGESTION_RECORD / 8];
 };
 
@@ -368,6 +369,8 @@ void tcp_cc_init(struct tn_self *self, struct tcp_conn *conn);
 void tcp_cc_free(struct tn_self *self, struct tcp_conn *conn);
 /* New data was acknowledged, not in fast recovery. */
 void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets);
+/* The round-trip time was measured. */
+void tcp_cc_rtt(struct tn_self *self, struct tcp_conn *conn, tn_time rtt);
 /* What was acknowledged in this batch makes the window grow: before data is sent. */
 void tcp_cc_decide(struct tn_self *self, struct tcp_conn *conn);
 /* Loss was found by acknowledgements: lowers ssthresh, and cwnd to it. */

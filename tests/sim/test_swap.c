@@ -28,8 +28,8 @@ static const char yaml_form[] =
     "  chargen: { listen: [tcp/19, udp/19] }\n";
 
 /* Every plugin that a packet of these tests meets. */
-static const char *const swapped[] = {"wire", "ether",   "arp",  "ipv4",    "icmp",    "udp",
-                                      "tcp",  "newreno", "echo", "discard", "daytime", "chargen"};
+static const char *const swapped[] = {"wire", "ether", "arp",  "ipv4",    "icmp",    "udp",
+                                      "tcp",  "cubic", "echo", "discard", "daytime", "chargen"};
 
 struct fixture {
     struct tn_sim *sim;

@@ -18,7 +18,8 @@ static struct dialogue d;
 /* Ten segments of 1000 octets are in flight, and more wait. */
 static void ten_in_flight(const char *options)
 {
-    established(&d, "{ minimum-rto: 1s }", options);
+    established(&d, "{ minimum-rto: 1s, congestion: newreno }",
+                options); /* a window of 5 after a loss, not 7 */
     user_writes(&d, 30000);
     for (int i = 0; i < 10; i++) {
         char text[40];
