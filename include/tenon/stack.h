@@ -31,7 +31,12 @@ struct tn_error {
     char text[1024];
 };
 
-/* What a stack takes from its creator. `context` is handed to every function. */
+/* What a stack takes from its creator. `context` is handed to every function.
+ *
+ * The clock may be the creator's own, one that moves only when it says so (sim.h makes one; a variable will do). Nothing
+ * happens then but in tn_stack_step(), at the time that now() returns: to let time pass, set the clock to
+ * tn_stack_deadline(), which is the next point at which anything is due, and step until it lies beyond now. With a `host`
+ * link, a program so drives a stack packet by packet with exact times (docs/scripts.md). */
 struct tn_env {
     void *context;
     tn_time (*now)(void *context);                          /* monotonic */

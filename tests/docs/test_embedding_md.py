@@ -1,11 +1,13 @@
 """docs/embedding.md: its programs are built with what pkg-config says, and run. And the API's headers serve C++."""
 
+import pathlib
 import shutil
 import subprocess
 import unittest
 
 import document
 
+SCRIPTS = pathlib.Path(__file__).resolve().parent.parent / "script"
 CXX = shutil.which("g++") or shutil.which("clang++")
 
 PROGRAM = """
@@ -33,6 +35,15 @@ class EmbeddingDocument(document.DocumentTest):
     def test_same_seed_gives_the_same_run(self):
         runs = {subprocess.run(["./two"], cwd=self.work, env=self.environment, check=True, capture_output=True).stdout for _ in "12"}
         self.assertEqual(runs, {self.done.stdout.encode()})
+
+    def test_scripts_are_run_by_an_outside_program(self):
+        """tests/script from the installed headers and library alone."""
+        flags = self.ask_pkg_config("--cflags", "--libs").split()
+        sources = sorted(str(path) for path in SCRIPTS.glob("*.c"))
+        subprocess.run(["gcc", "-D_GNU_SOURCE", "-O1", "-o", "tenon_script", *sources, *flags], cwd=self.work, check=True)
+        done = subprocess.run(["./tenon_script", SCRIPTS / "passive_open.tns"], cwd=self.work, env=self.environment,
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     @unittest.skipUnless(CXX, "there is no C++ compiler")
     def test_headers_serve_cxx(self):
