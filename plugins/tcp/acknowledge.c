@@ -137,6 +137,7 @@ bool tcp_acknowledge(struct tn_self *self, struct tcp_conn *conn, const struct t
         note_probe_answered(self, conn);
     if (seg->sack_count > 0 && conn->flags & TCP_SACK && conn->run_head)
         take_sack(self, conn, seg, &delivery);
+    tcp_ecn_acknowledged(self, conn, seg);
     bool alive = true;
     if (tcp_lt(conn->snd_una, seg->ack)) {
         alive = advance(self, conn, seg, &delivery);

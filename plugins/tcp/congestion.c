@@ -80,13 +80,19 @@ void tcp_cc_init(struct tn_self *self, struct tcp_conn *conn)
         conn->cwnd = conn->mss;
 }
 
+static void forget_saved(struct tn_self *self, struct tcp_cc *cc)
+{
+    if (cc->saved)
+        self->core->slab_free(tcp_state(self)->congestion_records, cc->saved);
+    cc->saved = NULL;
+}
+
 void tcp_cc_free(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_cc *cc = conn->cc;
     if (!cc)
         return;
-    if (cc->saved)
-        self->core->slab_free(tcp_state(self)->congestion_records, cc->saved);
+    forget_saved(self, cc);
     self->core->slab_free(tcp_state(self)->congestion_records, cc);
     conn->cc = NULL;
 }
@@ -129,6 +135,11 @@ void tcp_cc_decide(struct tn_self *self, struct tcp_conn *conn)
 void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
 {
     struct tcp_cc *cc = record(self, conn);
+    if (conn->flags & TCP_ECN_REDUCED) { /* RFC 3168 §6.1.2: no growth in the same round-trip time */
+        if (cc && tcp_le(conn->snd_una, cc->reduced_at))
+            return;
+        conn->flags &= ~TCP_ECN_REDUCED;
+    }
     if (cc) {
         cc->acked += octets;
         cc->count++;
@@ -151,6 +162,8 @@ static void reduce(struct tn_self *self, struct tcp_conn *conn, enum tn_congesti
 {
     struct call call;
     tcp_cc_decide(self, conn);
+    if (conn->flags & TCP_ECN)
+        conn->flags |= TCP_ECN_CWR;
     if (prepare(self, conn, &call)) {
         operations(&call)->reduce(call.plugin, &call.c, sign);
         take(conn, &call);
@@ -170,6 +183,21 @@ void tcp_cc_timeout(struct tn_self *self, struct tcp_conn *conn)
     if (conn->backoff == 0) /* the same data again does not halve again (RFC 5681 §3.1) */
         reduce(self, conn, TN_CONGESTION_TIMEOUT);
     conn->cwnd = conn->mss;
+}
+
+bool tcp_cc_marked(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_cc *cc = record(self, conn);
+    bool again = conn->flags & TCP_ECN_REDUCED && cc && tcp_lt(conn->snd_una, cc->reduced_at);
+    if (again || !cc)
+        return false;
+    reduce(self, conn, TN_CONGESTION_ECN);
+    /* RFC 9438 §4.6: down to one segment, but ssthresh is two at least. */
+    conn->cwnd = conn->cwnd > conn->ssthresh ? conn->ssthresh : conn->mss;
+    cc->reduced_at = conn->snd_nxt;
+    forget_saved(self, cc); /* this reduction is right, whatever was before it */
+    conn->flags |= TCP_ECN_REDUCED;
+    return true;
 }
 
 void tcp_cc_recovered(struct tn_self *self, struct tcp_conn *conn)
@@ -204,8 +232,7 @@ bool tcp_cc_undo(struct tn_self *self, struct tcp_conn *conn)
     conn->cwnd = tcp_max32(conn->cwnd, saved->cwnd);
     conn->ssthresh = saved->ssthresh;
     memcpy(cc->record, saved->record, sizeof(cc->record));
-    self->core->slab_free(tcp_state(self)->congestion_records, saved);
-    cc->saved = NULL;
+    forget_saved(self, cc);
     return true;
 }
 

@@ -31,7 +31,9 @@
     X(TIME_WAITS_REUSED, "time-waits-reused", "TIME-WAITs ended by a new connection (RFC 6191)")          \
     X(SYN_DATA, "syn-data", "SYNs with data, which is not taken before the handshake is complete")        \
     X(SOFT_ERRORS, "soft-errors", "Errors of the network that end nothing")                               \
-    X(PATH_MTU_LOWERED, "path-mtu-lowered", "Times the network said that segments are too large")
+    X(PATH_MTU_LOWERED, "path-mtu-lowered", "Times the network said that segments are too large")         \
+    X(ECN_MARKS_IN, "ecn-marks-in", "Segments with data that a router had marked (RFC 3168)")             \
+    X(ECN_REDUCTIONS, "ecn-reductions", "Windows lowered because a router had marked what was sent")
 
 #define TCP_DROPS(X)                                                                                     \
     X(TOO_SHORT, "too-short", "Shorter than a header")                                                   \

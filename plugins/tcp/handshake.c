@@ -60,6 +60,7 @@ static void begin(struct tn_self *self, struct tcp_conn *conn)
         conn->flags |= TCP_SACK;
     if (tcp_options(self)->window_scaling)
         conn->flags |= TCP_SCALE;
+    tcp_ecn_begin(self, conn);
     tcp_schedule(self, conn);
 }
 
@@ -78,6 +79,7 @@ static void take_syn(struct tn_self *self, struct tcp_conn *conn, const struct t
         conn->flags &= ~TCP_SACK;
     if (!seg->scale)
         conn->flags &= ~TCP_SCALE;
+    tcp_ecn_take_syn(conn, seg);
     if (conn->flags & TCP_TIMESTAMPS) {
         conn->ts_recent = seg->ts_value;
         conn->ts_recent_at = tcp_clock(self);

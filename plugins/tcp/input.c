@@ -152,6 +152,7 @@ static bool is_syn_again(const struct tcp_conn *conn, const struct tcp_segment *
 
 static void answer_syn_again(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
+    tcp_ecn_take_syn(conn, seg); /* the peer may have fallen back (RFC 3168 §6.1.1.1) */
     if (tcp_ack_limited(self, conn)) {
         conn->flags &= ~TCP_ACK_NOW;
         conn->flags |= TCP_SYN_DUE | TCP_SYN_REPEATED;
@@ -324,6 +325,7 @@ static void input_synchronized(struct tn_self *self, struct tcp_conn *conn, stru
     }
     conn->probes_sent = 0; /* it has shown to be alive (§3.8.4) */
     trim_to_window(conn, seg);
+    tcp_ecn_receive(self, conn, seg);
     if (take_ack(self, conn, seg))
         tcp_receive(self, conn, seg); /* seventh and eighth; URG (sixth) is ignored: its data is data */
 }

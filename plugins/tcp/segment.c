@@ -103,6 +103,7 @@ struct header {
     uint32_t ack;
     uint16_t window;
     uint8_t flags;
+    uint8_t ecn; /* of the IP header */
     const uint8_t *options;
     size_t options_len; /* a multiple of 4 */
 };
@@ -144,7 +145,7 @@ static void emit(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *
     packet->vrf = sock->vrf;
     packet->family = sock->family;
     packet->ttl = sock->ttl;
-    packet->tos = sock->tos;
+    packet->tos = sock->tos | header->ecn; /* whose last two bits are 0 in a stream's socket */
     packet->flags |= TN_PKT_DONT_FRAGMENT; /* RFC 1191 §3 */
     packet->serial = conn->cause;
     push_header(packet, header);
@@ -205,6 +206,7 @@ bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq,
         .flags = flags | TN_TCP_ACK,
         .options = options,
     };
+    header.ecn = tcp_ecn_send(conn, seq, len, &header.flags);
     if (conn->flags & TCP_TIMESTAMPS)
         header.options_len = tcp_write_timestamps(options, timestamp(self, conn), conn->ts_recent);
     note_ack_sent(conn);
@@ -248,6 +250,7 @@ void tcp_send_ack_at(struct tn_self *self, struct tcp_conn *conn, uint32_t seq)
         .options = options,
         .options_len = len,
     };
+    header.ecn = tcp_ecn_send(conn, seq, 0, &header.flags);
     note_ack_sent(conn);
     tn_count(self, TCP_ACKS_OUT);
     emit(self, conn, packet, &header);
@@ -281,7 +284,7 @@ void tcp_send_syn(struct tn_self *self, struct tcp_conn *conn)
         .seq = conn->iss,
         .ack = answer ? conn->rcv_nxt : 0,
         .window = tcp_window_offer(conn, true),
-        .flags = answer ? TN_TCP_SYN | TN_TCP_ACK : TN_TCP_SYN,
+        .flags = (answer ? TN_TCP_SYN | TN_TCP_ACK : TN_TCP_SYN) | tcp_ecn_syn_flags(conn),
         .options = options,
         .options_len = len,
     };

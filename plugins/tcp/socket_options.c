@@ -116,7 +116,8 @@ static uint8_t agreed_options(const struct tcp_conn *conn)
 {
     return (uint8_t)((conn->flags & TCP_TIMESTAMPS ? TCPI_OPT_TIMESTAMPS : 0) |
                      (conn->flags & TCP_SACK ? TCPI_OPT_SACK : 0) |
-                     (conn->flags & TCP_SCALE ? TCPI_OPT_WSCALE : 0));
+                     (conn->flags & TCP_SCALE ? TCPI_OPT_WSCALE : 0) |
+                     (conn->flags & TCP_ECN ? TCPI_OPT_ECN : 0));
 }
 
 static uint32_t in_segments(const struct tcp_conn *conn, uint32_t octets)

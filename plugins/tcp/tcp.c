@@ -128,6 +128,7 @@ static const struct tn_option tcp_option_list[] = {
     OPTION("window-scaling", BOOL, window_scaling),
     OPTION("timestamps", BOOL, timestamps),
     OPTION("sack", BOOL, sack),
+    OPTION("ecn", CHOICE, ecn),
     OPTION("congestion", PLUGIN, congestion),
 };
 

@@ -9,6 +9,7 @@
  *     reassembly.c      what came out of order
  *     window.c          the window that is offered to the peer
  *     connection.c      states, the list of connections with something to send, deadlines, the end
+ *     ecn.c             explicit congestion notification (RFC 3168)
  *     segment.c         making segments and sending them
  *     close.c           FIN, reset, abort, TIME-WAIT
  *     recovery.c        loss: finding it, and the phases that follow (RFC 6675, RFC 6582)
@@ -54,7 +55,15 @@ struct tcp_options {
     bool window_scaling;
     bool timestamps;
     bool sack;
+    int64_t ecn; /* TCP_ECN_OFF … */
     char congestion[TN_OPTION_STRING_MAX];
+};
+
+/* Choices of the option ecn. */
+enum {
+    TCP_ECN_OFF,
+    TCP_ECN_PASSIVE,
+    TCP_ECN_ON,
 };
 
 struct tcp_state {
@@ -162,6 +171,11 @@ enum tcp_phase {
 #define TCP_TS_RECENT    0x100000u /* ts_recent is valid */
 #define TCP_CWND_HALVED  0x200000u /* a retransmission was lost in this recovery: cwnd was lowered again */
 
+#define TCP_ECN         0x10000000u /* agreed in the handshake (RFC 3168) */
+#define TCP_ECN_ECHO    0x20000000u /* marked data has come: ECE until the peer answers */
+#define TCP_ECN_CWR     0x40000000u /* the window was lowered: CWR with the next new data */
+#define TCP_ECN_REDUCED 0x80000000u /* … for a mark, and cc->reduced_at is not acknowledged yet */
+
 /* A run of octets in flight that were sent at one time and share one fate (scoreboard.c). */
 enum tcp_fate {
     TCP_FATE_SENT,   /* in flight */
@@ -195,9 +209,10 @@ struct tcp_cc {
     struct tcp_cc *saved; /* as it was before the last reduction; NULL: it can't be undone */
     uint32_t cwnd;        /* in a saved one: of the connection, then */
     uint32_t ssthresh;
-    uint32_t acked; /* told of in this batch: octets … */
-    uint32_t count; /* … and acknowledgements */
-    uint32_t rtt;   /* least round-trip time measured in this batch, microseconds; 0: none */
+    uint32_t acked;      /* told of in this batch: octets … */
+    uint32_t count;      /* … and acknowledgements */
+    uint32_t reduced_at; /* with TCP_ECN_REDUCED: snd_nxt then */
+    uint32_t rtt;        /* least round-trip time measured in this batch, microseconds; 0: none */
     uint64_t record[TN_CONGESTION_RECORD / 8];
 };
 
@@ -377,6 +392,8 @@ void tcp_cc_decide(struct tn_self *self, struct tcp_conn *conn);
 void tcp_cc_loss(struct tn_self *self, struct tcp_conn *conn);
 /* … by a timeout: cwnd is one segment, and ssthresh lowered if it is the first for this data (conn->backoff). */
 void tcp_cc_timeout(struct tn_self *self, struct tcp_conn *conn);
+/* … by a router that marked a packet: the same, once in a round-trip time. Returns whether it did. */
+bool tcp_cc_marked(struct tn_self *self, struct tcp_conn *conn);
 /* Fast recovery is over. */
 void tcp_cc_recovered(struct tn_self *self, struct tcp_conn *conn);
 /* Remembers the window, and what the algorithm knows: before the first reduction of an episode. */
@@ -485,6 +502,21 @@ void tcp_release(struct tn_self *self, struct tcp_conn *conn);
 /* The connection has ended: tells the user `error` (0: an orderly end), unless there is none to tell, and lets go of
  * everything. The record may be gone afterwards. */
 void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error);
+
+/* ---- ecn.c ---- */
+
+/* What this side wants. TCP_PASSIVE is set if need be. */
+void tcp_ecn_begin(struct tn_self *self, struct tcp_conn *conn);
+/* The peer's SYN or SYN-ACK says whether it agrees. */
+void tcp_ecn_take_syn(struct tcp_conn *conn, const struct tcp_segment *seg);
+/* Flags of the SYN or SYN-ACK that is being sent. */
+uint8_t tcp_ecn_syn_flags(struct tcp_conn *conn);
+/* An acceptable segment has come, which may be marked or tell that the peer has slowed down. */
+void tcp_ecn_receive(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg);
+/* An acknowledgement has come, which may echo a mark. */
+void tcp_ecn_acknowledged(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg);
+/* A segment is being sent: adds to its flags, and returns the ECN field of its packet. */
+uint8_t tcp_ecn_send(struct tcp_conn *conn, uint32_t seq, uint32_t len, uint8_t *flags);
 
 /* ---- segment.c ---- */
 

@@ -16,8 +16,8 @@ Tag = collections.namedtuple("Tag", "rfc label path line test")
 REFERENCE = re.compile(r"(\d+) (\S.*)")
 C_TAG = re.compile(r"/\*(?:(?!\*/).)*?\bconformance:((?:(?!\*/).)*)\*/", re.S)
 C_FUNCTION = re.compile(r"(?:\s|/\*.*?\*/)*static void (\w+)\(void \*\*", re.S)
-# cmocka_unit_test(name), and a file's own TEST(name), WORDS_TEST(name) …
-C_REGISTERED = re.compile(r"\b(?:cmocka_unit_test\w*|\w*TEST)\(\s*(\w+)")
+# cmocka_unit_test(name), and a file's own T(name), TEST(name), WORDS_TEST(name) …
+C_REGISTERED = re.compile(r"\b(?:cmocka_unit_test\w*|\w*TEST|T)\(\s*(\w+)")
 PYTHON_TAG = re.compile(r"^ *# conformance:(.*(?:\n *#(?! conformance:).*)*)", re.M)
 PYTHON_TEST = re.compile(r"(?:\s*#.*\n|\s*@.*\n|\s*\n)*\s*def (test_\w+)\(")
 PYTHON_CLASS = re.compile(r"^class (\w+)", re.M)

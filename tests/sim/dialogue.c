@@ -24,6 +24,8 @@ struct segment {
     uint32_t seq, ack; /* relative */
     uint32_t len;
     uint16_t window;
+    uint8_t ecn; /* field of the IP header */
+    bool has_ecn;
     bool any_seq, any_ack, any_window;
     bool has_ack, has_window, has_options;
     char options[256];
@@ -95,6 +97,9 @@ static struct segment parse(const char *given)
         } else if (!strcmp(word, "win")) {
             s.window = (uint16_t)number(strtok_r(NULL, " ", &save), &s.any_window);
             s.has_window = true;
+        } else if (!strcmp(word, "ecn")) {
+            s.ecn = (uint8_t)number(strtok_r(NULL, " ", &save), &any);
+            s.has_ecn = true;
         } else {
             fail_msg("%s: unknown word %s", given, word);
         }
@@ -251,10 +256,11 @@ static uint16_t tcp_sum(const uint8_t *src, const uint8_t *dst, const uint8_t *s
     return fold(sum(s, segment, len));
 }
 
-static size_t ip_header(struct dialogue *d, uint8_t *p, uint8_t protocol, size_t len)
+static size_t ip_header(struct dialogue *d, uint8_t *p, uint8_t tos, uint8_t protocol, size_t len)
 {
     memset(p, 0, 20);
     p[0] = 0x45;
+    p[1] = tos;
     tn_store16(p + 2, (uint16_t)(20 + len));
     p[6] = 0x40;
     p[8] = 64;
@@ -301,7 +307,7 @@ void peer_at_once(struct dialogue *d, const char *text)
 {
     static uint8_t packet[PACKET_MAX];
     struct segment s = parse(text);
-    size_t len = ip_header(d, packet, 6, build(d, &s, packet + 20));
+    size_t len = ip_header(d, packet, s.ecn, 6, build(d, &s, packet + 20));
     assert_int_equal(tn_host_send(d->stack, "h0", packet, len), 0);
 }
 
@@ -329,7 +335,7 @@ void icmp(struct dialogue *d, uint8_t type, uint8_t code, uint16_t mtu, const ch
     message[1] = code;
     tn_store16(message + 6, mtu);
     tn_store16(message + 2, fold(sum(0, message, 36)));
-    size_t len = ip_header(d, packet, 1, 36);
+    size_t len = ip_header(d, packet, 0, 1, 36);
     assert_int_equal(tn_host_send(d->stack, "h0", packet, len), 0);
     tn_sim_settle(d->sim);
 }
@@ -393,10 +399,11 @@ static bool hear(struct dialogue *d, struct heard *h)
     assert_int_equal(tn_load16(p + 20), d->port);
     assert_int_equal(tn_load16(p + 22), d->peer_port);
     read_header(d, p + 20, (size_t)n - 20, &h->s);
+    h->s.ecn = p[1] & 3;
     char flags[9];
     flags_text(h->s.flags, flags);
-    snprintf(h->text, sizeof(h->text), "%s %u:%u ack %u win %u <%s>", flags, h->s.seq, h->s.seq + h->s.len,
-             h->s.ack, h->s.window, h->s.options);
+    snprintf(h->text, sizeof(h->text), "%s %u:%u ack %u win %u ecn %u <%s>", flags, h->s.seq,
+             h->s.seq + h->s.len, h->s.ack, h->s.window, h->s.ecn, h->s.options);
     d->heard_at = tn_sim_now(d->sim);
     return true;
 }
@@ -419,7 +426,7 @@ static bool same(const struct segment *e, const struct segment *s)
 {
     return e->flags == s->flags && (e->any_seq || e->seq == s->seq) && e->len == s->len &&
            (!e->has_ack || e->any_ack || e->ack == s->ack) &&
-           (!e->has_window || e->any_window || e->window == s->window) &&
+           (!e->has_window || e->any_window || e->window == s->window) && (!e->has_ecn || e->ecn == s->ecn) &&
            (!e->has_options || same_words(e->options, s->options));
 }
 

@@ -579,7 +579,7 @@ static void incomplete_datagrams_survive_a_swap(void **state)
     (void)net_take_all(&net);
 }
 
-/* RFC 3168 §5.3 */
+/* conformance: 3168 5.3 */
 static void congestion_met_by_one_fragment_is_the_datagrams(void **state)
 {
     net_meet(&net);
@@ -592,6 +592,7 @@ static void congestion_met_by_one_fragment_is_the_datagrams(void **state)
     assert_int_equal(tn_load16(seen.payload + 8 + 2), 128);
 }
 
+/* conformance: 3168 5.3 */
 static void congestion_met_and_not_ecn_capable_cannot_be(void **state)
 {
     begin_datagram(100);
