@@ -129,6 +129,7 @@ static const struct column sockets[] = {{"ID", RIGHT, NULL, "id"},
                                         {"REMOTE", LEFT, remote_cell, NULL},
                                         {"RECV-Q", RIGHT, NULL, "receive-queue"},
                                         {"SEND-Q", RIGHT, NULL, "send-queue"},
+                                        {"CONGESTION", LEFT, NULL, "congestion"},
                                         {"OWNER", LEFT, owner_cell, NULL}};
 static const struct column plugins[] = {
     {"NAME", LEFT, NULL, "name"},         {"KIND", LEFT, NULL, "kind"},

@@ -38,6 +38,7 @@ struct tn_interface;
 struct tn_slab;
 struct tn_stack;
 struct tn_job;
+struct tn_rows;
 
 /* What every function of a plugin is handed first. Its address and its members but `plugin` are the same for
  * as long as the plugin is enabled, across swaps. */
@@ -299,6 +300,8 @@ struct tn_transport_ops {
     /* The plugin in `slot`, which the transport may have found by core->plugin_find(), is about to be disabled: keep its number
      * no longer. May be NULL. */
     void (*forget)(struct tn_self *self, uint16_t slot);
+    /* Adds fields of the transport's own to the socket's row of `tenon show sockets` (core->row_text, row_number). May be NULL. */
+    void (*show)(struct tn_self *self, struct tn_socket *sock, struct tn_rows *rows);
 };
 
 /* A service: a program on sockets. The core opens its listeners as stack.yaml's `listen:` says. Each operation may
@@ -335,7 +338,6 @@ struct tn_command {
 };
 
 /* A table of the plugin's own for `tenon show NAME`. */
-struct tn_rows;
 struct tn_view {
     const char *name; /* lower-case-with-hyphens; the core's tables come first */
     const char *help; /* one line */

@@ -92,6 +92,20 @@ static void tcp_send_ready(struct tn_self *self, struct tn_socket *sock)
     tcp_schedule(self, conn);
 }
 
+static void tcp_show(struct tn_self *self, struct tn_socket *sock, struct tn_rows *rows)
+{
+    const struct tcp_conn *conn = tn_socket_state(sock);
+    if (conn->state < TCP_ST_ESTABLISHED || conn->state == TCP_ST_TIME_WAIT)
+        return;
+    self->core->row_text(rows, "congestion", tcp_cc_name(self, conn));
+    self->core->row_number(rows, "cwnd", conn->cwnd);
+    if (conn->ssthresh < TN_CONGESTION_WINDOW_MAX)
+        self->core->row_number(rows, "ssthresh", conn->ssthresh);
+    self->core->row_number(rows, "mss", conn->mss);
+    self->core->row_number(rows, "rtt", conn->srtt);
+    self->core->row_number(rows, "retransmits", conn->retransmits);
+}
+
 static const char *tcp_socket_state_name(struct tn_self *self, const struct tn_socket *sock)
 {
     const struct tcp_conn *conn = (const void *)(sock + 1);
@@ -155,6 +169,7 @@ static const struct tn_transport_ops tcp_transport = {
     .header_length = tcp_header_length,
     .fix_segment = tcp_fix_segment,
     .forget = tcp_cc_forget,
+    .show = tcp_show,
 };
 
 static const struct tn_plugin tcp_plugin = {

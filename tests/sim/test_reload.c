@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "show.h"
 #include "tenon/sim.h"
 
 #define PATH TN_TEST_PLUGINS "/first:" TN_TEST_PLUGIN_DIR
@@ -197,6 +198,43 @@ static void port_passes_from_one_service_to_another(void **state)
     assert_true(serves(f, 2, 7));
 }
 
+/* "congestion" of the open connection, as `tenon show sockets` has it. */
+static const char *algorithm(struct fixture *f)
+{
+    static char name[32];
+    json_t *table = tn_show(f->server, "sockets", NULL, &f->error), *row;
+    size_t i;
+    name[0] = '\0';
+    json_array_foreach(json_object_get(table, "rows"), i, row)
+    {
+        const char *value = json_string_value(json_object_get(row, "congestion"));
+        if (value)
+            snprintf(name, sizeof(name), "%s", value);
+    }
+    json_decref(table);
+    return name;
+}
+
+/* What only an option names, comes and goes with it; connections that had it go on with what the option names now. */
+static void congestion_control_is_changed_under_a_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct config c = base;
+    assert_string_equal(algorithm(f), "cubic");
+    c.protocols = "ether: {}, arp: {}, ipv4: {}, icmp: {}, udp: {}, tcp: { congestion: newreno }";
+    reload(f, &c);
+    assert_reports(f, "disabled cubic\nenabled newreno\nchanged options of tcp\n");
+    assert_null(tn_stack_build_id(f->server, "cubic"));
+    assert_string_equal(algorithm(f), "newreno");
+    assert_int_equal(answer(f, f->fd, "more"), 4);
+    c.protocols = "ether: {}, arp: {}, ipv4: {}, icmp: {}, udp: {}, tcp: {}, newreno: {}"; /* both */
+    reload(f, &c);
+    assert_string_equal(algorithm(f), "newreno"); /* it is still there */
+    assert_true(serves(f, 2, 7));
+    reload(f, &base);
+    assert_string_equal(algorithm(f), "cubic");
+}
+
 static void protocol_is_disabled_and_enabled(void **state)
 {
     struct fixture *f = *state;
@@ -332,6 +370,7 @@ int main(void)
         TEST(service_is_enabled_and_disabled),
         TEST(listener_moves_to_another_port),
         TEST(port_passes_from_one_service_to_another),
+        TEST(congestion_control_is_changed_under_a_connection),
         TEST(protocol_is_disabled_and_enabled),
         TEST(transport_is_disabled),
         TEST(live_option_is_changed),
