@@ -258,7 +258,6 @@ const struct tn_core tn_core_table = {
     .socket_lookup = tn_core_socket_lookup,
     .socket_lookup_tuple = tn_core_socket_lookup_tuple,
     .socket_child = tn_core_socket_child,
-    .socket_ready = tn_core_socket_ready,
     .socket_deliver = tn_core_socket_deliver,
     .socket_eof = tn_core_socket_eof,
     .socket_fail = tn_core_socket_fail,

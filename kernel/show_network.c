@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "neighbour.h"
 #include "route.h"
 #include "show.h"
@@ -165,8 +166,31 @@ static bool add_socket(void *context, struct tn_socket *s)
     return rows->total < rows->offset || rows->total - rows->offset <= rows->limit;
 }
 
+static void add_row_of_flow(struct tn_rows *rows, struct tn_slot *transport, const struct tn_flow *flow)
+{
+    const struct tn_tuple t = tn_flow_tuple(rows->stack, flow);
+    const struct tn_transport_ops *ops = transport->self.plugin->transport;
+    const char *state = ops->flow_state_name ? ops->flow_state_name(&transport->self, flow) : "";
+    tn_rows_add(rows,
+                json_pack("{s:i,s:s,s:s,s:o,s:i,s:o,s:i,s:s,s:i,s:i,s:i,s:b,s:b}", "id", 0, "transport",
+                          transport->name, "state", state, "local", tn_json_address(t.family, &t.local, -1),
+                          "local-port", t.local_port, "remote", tn_json_address(t.family, &t.remote, -1),
+                          "remote-port", t.remote_port, "owner", "", "vrf", t.vrf, "receive-queue", 0,
+                          "send-queue", 0, "listening", 0, "closed", 1));
+}
+
+static bool add_flow(void *context, struct tn_slot *transport, struct tn_flow *flow)
+{
+    struct tn_rows *rows = context;
+    if (tn_rows_want(rows))
+        add_row_of_flow(rows, transport, flow);
+    return rows->total < rows->offset || rows->total - rows->offset <= rows->limit;
+}
+
+/* Sockets, and then the flows: connections that are not yet, or no longer, anybody's. */
 void tn_show_sockets(struct tn_rows *rows)
 {
     tn_sockets_each_while(rows->stack, add_socket, rows);
-    rows->total = tn_max(rows->total, tn_sockets_count(rows->stack));
+    tn_flows_each_while(rows->stack, add_flow, rows);
+    rows->total = tn_max(rows->total, tn_sockets_count(rows->stack) + tn_flows_count(rows->stack));
 }

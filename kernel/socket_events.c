@@ -99,7 +99,7 @@ static void deliver_one(struct tn_stack *stack, struct tn_socket *sock)
     else if (sock->fd >= 0)
         tell_embedder(stack, sock, events);
     else
-        tn_socket_end(stack, sock, true); /* a child that failed before it was ready: it has no user */
+        tn_socket_end(stack, sock, true); /* it has no user */
 }
 
 static struct tn_socket *take_first(struct tn_sockets *sockets)

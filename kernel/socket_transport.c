@@ -27,42 +27,13 @@ static void child_inherit(struct tn_socket *child, const struct tn_socket *liste
     child->owner = listener->owner;
 }
 
-static void child_link(struct tn_socket *child, struct tn_socket *listener)
-{
-    child->parent = listener;
-    child->next = NULL;
-    child->link = listener->child_end;
-    *listener->child_end = child;
-    listener->child_end = &child->next;
-    listener->children++;
-    child->flags |= TN_SOCK_PENDING;
-}
-
-/* A handshake that takes longer than this may be put out for a new one. A live peer's rarely does; those of a flood from
- * addresses that nobody has never end. */
-#define HANDSHAKE_PATIENCE TN_SEC
-
-/* Makes room for a child by putting out the oldest one in its handshake, if that has had its time. So a flood does not shut
- * a listener (RFC 4987 §3.5, "recycling the oldest half-open TCB"). */
-static bool make_room(struct tn_stack *stack, struct tn_socket *listener)
-{
-    struct tn_socket *oldest = listener->child_list;
-    if (!oldest || stack->now - oldest->handshake_since < HANDSHAKE_PATIENCE)
-        return false;
-    tn_core_self(stack)->counters[TN_CORE_HANDSHAKES_EVICTED]++;
-    oldest->flags |= TN_SOCK_SILENT;
-    tn_socket_unparent(oldest);
-    tn_socket_end(stack, oldest, true);
-    return true;
-}
-
 struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *listener,
                                        const struct tn_packet *packet)
 {
     struct tn_stack *stack = self->stack;
     if (!(listener->flags & TN_SOCK_LISTENING) || (listener->flags & TN_SOCK_CLOSED))
         return NULL;
-    if (listener->children >= listener->backlog && !make_room(stack, listener)) {
+    if (listener->children >= listener->backlog) {
         tn_core_self(stack)->counters[TN_CORE_BACKLOG_LIMIT]++;
         return NULL;
     }
@@ -75,33 +46,21 @@ struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *l
     child->remote = packet->src;
     child->local_port = packet->dst_port;
     child->remote_port = packet->src_port;
-    child->handshake_since = stack->now;
     if (tn_port_hold(stack, child) < 0) {
         child->flags |= TN_SOCK_CLOSED;
         tn_core_socket_free(self, child);
         return NULL;
     }
     tn_tuple_insert(stack, child);
-    child_link(child, listener);
-    return child;
-}
-
-void tn_core_socket_ready(struct tn_self *self, struct tn_socket *child)
-{
-    if (!(child->flags & TN_SOCK_PENDING) || (child->flags & TN_SOCK_CONNECTED))
-        return;
-    struct tn_socket *listener = child->parent;
-    *child->link = child->next; /* from those in their handshake … */
-    if (child->next)
-        child->next->link = child->link;
-    else
-        listener->child_end = child->link;
-    child->next = NULL; /* … to the end of the accept queue */
+    child->flags |= TN_SOCK_CONNECTED | TN_SOCK_PENDING;
+    child->parent = listener;
+    child->next = NULL;
     child->link = listener->accept_end;
     *listener->accept_end = child;
     listener->accept_end = &child->next;
-    child->flags |= TN_SOCK_CONNECTED;
-    tn_socket_raise(self->stack, listener, TN_EVENT_ACCEPT);
+    listener->children++;
+    tn_socket_raise(stack, listener, TN_EVENT_ACCEPT);
+    return child;
 }
 
 /* ---- Data in ---- */
@@ -217,19 +176,12 @@ void tn_core_socket_fail(struct tn_self *self, struct tn_socket *sock, int error
     /* What was heard of trouble on the way explains a timeout better than "timed out" (RFC 1122 §4.2.3.9). */
     if (error == ETIMEDOUT && sock->soft_error != 0)
         error = sock->soft_error;
-    bool handshaking = (sock->flags & TN_SOCK_PENDING) && !(sock->flags & TN_SOCK_CONNECTED);
     sock->error = (uint16_t)error;
     sock->flags |= TN_SOCK_ABORTED;
     sock->flags &= ~(TN_SOCK_CONNECTED | TN_SOCK_CONNECTING);
     tn_tuple_remove(stack, sock);
     tn_port_release(stack, sock);
     tn_queue_purge(stack, &sock->tx);
-    if (handshaking) { /* no user will ever see it: closed in the user's place when events are delivered */
-        tn_socket_unparent(sock);
-        sock->owner = TN_SLOT_NONE;
-        tn_socket_enqueue(stack, sock);
-        return;
-    }
     tn_socket_raise(stack, sock, TN_EVENT_HANGUP | (error ? TN_EVENT_ERROR : 0));
 }
 

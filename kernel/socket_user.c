@@ -111,7 +111,6 @@ int tn_socket_listen(struct tn_stack *stack, struct tn_socket *sock, int backlog
     if (error < 0)
         return error;
     sock->accept_end = &sock->accept_queue;
-    sock->child_end = &sock->child_list;
     const struct tn_transport_ops *ops = transport->plugin->transport;
     error = ops->listen ? ops->listen(transport, sock) : -EOPNOTSUPP;
     if (error < 0)
@@ -266,7 +265,7 @@ int tn_core_socket_shutdown(struct tn_self *self, struct tn_socket *sock, int ho
 static void abort_children(struct tn_stack *stack, struct tn_socket *listener)
 {
     struct tn_socket *child;
-    while ((child = listener->accept_queue ? listener->accept_queue : listener->child_list)) {
+    while ((child = listener->accept_queue)) {
         tn_socket_unparent(child);
         tn_socket_end(stack, child, true);
     }

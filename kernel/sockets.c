@@ -169,12 +169,7 @@ void tn_socket_unparent(struct tn_socket *child)
         return;
     struct tn_socket *listener = child->parent;
     *child->link = child->next;
-    if (child->next)
-        child->next->link = child->link;
-    if (listener->accept_end == &child->next)
-        listener->accept_end = child->link;
-    if (listener->child_end == &child->next)
-        listener->child_end = child->link;
+    *(child->next ? &child->next->link : &listener->accept_end) = child->link;
     listener->children--;
     child->flags &= ~TN_SOCK_PENDING;
 }

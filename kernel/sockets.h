@@ -45,7 +45,6 @@ struct tn_socket *tn_core_socket_lookup_tuple(struct tn_self *self, uint8_t fami
                                               const struct tn_addr *remote, uint16_t remote_port);
 struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *listener,
                                        const struct tn_packet *packet);
-void tn_core_socket_ready(struct tn_self *self, struct tn_socket *child);
 bool tn_core_socket_deliver(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet);
 void tn_core_socket_eof(struct tn_self *self, struct tn_socket *sock);
 void tn_core_socket_fail(struct tn_self *self, struct tn_socket *sock, int error);

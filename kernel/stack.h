@@ -32,8 +32,6 @@
       "Neighbour entries refused or replaced because the table was full")                            \
     X(SOCKET_LIMIT, "socket-limit", "Sockets refused because the table was full")                    \
     X(BACKLOG_LIMIT, "backlog-limit", "Connections refused because a listener's queue was full")     \
-    X(HANDSHAKES_EVICTED, "handshakes-evicted",                                                      \
-      "Unfinished handshakes that were put out for new ones in a full listener's queue")             \
     X(LOG_SUPPRESSED, "log-suppressed", "Log lines left out because the same place had just logged") \
     X(SWAPS, "swaps", "Plugins replaced while running")
 

@@ -509,8 +509,8 @@ struct tn_core {
                             const struct tn_addr *addr);
 
     /* Sockets, for transports. lookup: connected socket first, then the best bound one; NULL if none.
-     * child: a new connected socket of a listener (hashed; from the packet's addresses), NULL at a limit.
-     * ready: its handshake is complete: it goes to the accept queue. deliver: appends to rx and tells the
+     * child: a new connected socket of a listener (hashed; from the packet's addresses), whose handshake
+     * is complete: it waits in the accept queue; NULL if that is full, or at another limit. deliver: appends to rx and tells the
      * user; false (packet untouched) if a datagram does not fit. eof, fail (`error`: errno; the connection is
      * gone), connected, acked (frees `bytes` from the front of tx) tell the user. free: the transport is done
      * with it. */
@@ -520,7 +520,6 @@ struct tn_core {
                                              const struct tn_addr *remote, uint16_t remote_port);
     struct tn_socket *(*socket_child)(struct tn_self *self, struct tn_socket *listener,
                                       const struct tn_packet *packet);
-    void (*socket_ready)(struct tn_self *self, struct tn_socket *child);
     bool (*socket_deliver)(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet);
     void (*socket_eof)(struct tn_self *self, struct tn_socket *sock);
     void (*socket_fail)(struct tn_self *self, struct tn_socket *sock, int error);

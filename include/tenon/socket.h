@@ -6,14 +6,14 @@
  *
  * Life of a socket:
  *     1. made: by core->socket_open (a user), which calls transport->open; or by core->socket_child (a
- *        transport, for a listener), which does not: that transport sets up its record itself
+ *        transport, for a listener, when a handshake is complete), which does not: that transport sets up its record
+ *        itself
  *     2. used by both sides
  *     3. closed by the user (TN_SOCK_CLOSED: no more events), which calls transport->close; the transport may
  *        still work, as a stream's does until its last segments have arrived
  *     4. let go by the transport with core->socket_free()
  * The record goes when both have let go of it, in either order. A child that no user has accepted yet has none to
- * wait for: core->socket_free() ends it at once. If core->socket_fail() is called for such a child before it
- * is ready, the core closes it in the user's place when it next delivers events.
+ * wait for: core->socket_free() ends it at once.
  *
  * Events are edges: a user is told when something new has come, once for all that came in one batch. A user
  * that leaves data in the queue is told again when more comes; until then it remembers. A callback may close
@@ -46,7 +46,6 @@ struct tn_socket_slab;
 #define TN_SOCK_NODELAY    0x10000u
 #define TN_SOCK_QUEUED     0x20000u /* on the core's list of sockets with events */
 #define TN_SOCK_FREED      0x40000u /* the transport is done with it */
-#define TN_SOCK_SILENT     0x80000u /* is to end without a word to the peer: it was put out to make room */
 
 /* What a user is told; a set. */
 #define TN_EVENT_READABLE 0x01u /* data, or the end of data */
@@ -122,19 +121,16 @@ struct tn_socket {
     struct tn_path path;
 
     union {
-        struct {                          /* listeners */
-            struct tn_socket *child_list; /* children in their handshake, oldest first */
-            struct tn_socket **child_end;
+        struct {                            /* listeners */
             struct tn_socket *accept_queue; /* children that wait to be accepted, oldest first */
             struct tn_socket **accept_end;
-            uint32_t backlog;  /* at most this many children */
-            uint32_t children; /* in both lists */
+            uint32_t backlog;  /* at most this many */
+            uint32_t children; /* that wait */
         };
         struct {                      /* children not yet accepted (TN_SOCK_PENDING) */
             struct tn_socket *parent; /* the listener */
-            struct tn_socket *next;   /* the next such child, in child_list or in the accept queue */
+            struct tn_socket *next;   /* in its accept queue */
             struct tn_socket **link;
-            tn_time handshake_since; /* when the first segment came */
         };
     };
     struct tn_socket *event_next; /* in the core's list of sockets with events */

@@ -1,4 +1,4 @@
-/* close.c: how connections end: FIN in either direction, reset, TIME-WAIT (§3.6, §3.10.4, §3.10.5). */
+/* close.c: how connections end: FIN in either direction, reset (§3.6, §3.10.4, §3.10.5). */
 #include "tcp.h"
 
 void tcp_close_send(struct tn_self *self, struct tcp_conn *conn)
@@ -44,14 +44,16 @@ void tcp_close(struct tn_self *self, struct tn_socket *sock, bool abort)
 {
     struct tcp_conn *conn = tn_socket_state(sock);
     switch (conn->state) {
-    case TCP_ST_CLOSED:
     case TCP_ST_LISTEN:
+        tcp_half_open_free_all(self, conn);
+        tcp_release(self, conn);
+        return;
+    case TCP_ST_CLOSED:
     case TCP_ST_SYN_SENT:
         tcp_release(self, conn);
         return;
     case TCP_ST_CLOSING:
     case TCP_ST_LAST_ACK:
-    case TCP_ST_TIME_WAIT:
         if (abort)
             tcp_release(self, conn);
         return;
@@ -60,26 +62,13 @@ void tcp_close(struct tn_self *self, struct tn_socket *sock, bool abort)
     }
     /* §3.6.1, SHLD-3: what has come and will not be read is lost, and the peer must know. */
     if (abort || sock->rx.bytes > 0) {
-        if (!(sock->flags & TN_SOCK_SILENT))
-            tcp_send_reset(self, conn);
+        tcp_send_reset(self, conn);
         tcp_release(self, conn);
     } else if (conn->state == TCP_ST_FIN_WAIT_2) {
         wait_for_fin(self, conn);
     } else {
         tcp_close_send(self, conn);
     }
-}
-
-void tcp_enter_time_wait(struct tn_self *self, struct tcp_conn *conn)
-{
-    if (conn->state != TCP_ST_TIME_WAIT) {
-        tn_count(self, TCP_TIME_WAITS);
-        tcp_set_state(self, conn, TCP_ST_TIME_WAIT);
-        conn->retransmit_at = TN_NEVER;
-        tcp_runs_free(self, conn);
-        tcp_reassembly_free(self, conn);
-    }
-    tcp_deadline(self, conn, &conn->wait_at, self->core->now(self) + tcp_options(self)->time_wait);
 }
 
 bool tcp_fin_acked(struct tn_self *self, struct tcp_conn *conn)
@@ -91,7 +80,7 @@ bool tcp_fin_acked(struct tn_self *self, struct tcp_conn *conn)
         break;
     case TCP_ST_CLOSING:
         tcp_enter_time_wait(self, conn);
-        break;
+        return false;
     case TCP_ST_LAST_ACK:
         tcp_finish(self, conn, 0);
         return false;

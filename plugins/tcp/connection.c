@@ -15,13 +15,17 @@
 
 #define CHALLENGE_SPAN 5000 /* milliseconds (RFC 5961 §7) */
 
+uint16_t tcp_default_mss(uint8_t family)
+{
+    return family == AF_INET ? DEFAULT_MSS_IPV4 : DEFAULT_MSS_IPV6;
+}
+
 void tcp_conn_init(struct tcp_conn *conn)
 {
     conn->retransmit_at = TN_NEVER;
     conn->ack_at = TN_NEVER;
     conn->wait_at = TN_NEVER;
-    bool ipv4 = tcp_socket(conn)->family == AF_INET;
-    conn->peer_mss = ipv4 ? DEFAULT_MSS_IPV4 : DEFAULT_MSS_IPV6;
+    conn->peer_mss = tcp_default_mss(tcp_socket(conn)->family);
     conn->rcv_mss = conn->peer_mss;
 }
 
@@ -40,18 +44,22 @@ const char *tcp_state_name(uint8_t state)
     return names[state];
 }
 
+void tcp_trace_state(struct tn_self *self, const struct tcp_ends *ends, const char *from, const char *to)
+{
+    const uint8_t *a = ends->local.bytes;
+    if (ends->family == AF_INET)
+        self->core->trace(self, "%u.%u.%u.%u:%u %s -> %s", a[0], a[1], a[2], a[3], ends->local_port, from,
+                          to);
+    else
+        self->core->trace(self, "port %u %s -> %s", ends->local_port, from, to);
+}
+
 void tcp_set_state(struct tn_self *self, struct tcp_conn *conn, enum tcp_conn_state state)
 {
     if (conn->state == state)
         return;
-    const struct tn_socket *sock = tcp_socket(conn);
-    const char *from = tcp_state_name(conn->state), *to = tcp_state_name((uint8_t)state);
-    const uint8_t *a = sock->local.bytes;
-    if (sock->family == AF_INET)
-        self->core->trace(self, "%u.%u.%u.%u:%u %s -> %s", a[0], a[1], a[2], a[3], sock->local_port, from,
-                          to);
-    else
-        self->core->trace(self, "port %u %s -> %s", sock->local_port, from, to);
+    const struct tcp_ends ends = tcp_socket_ends(tcp_socket(conn));
+    tcp_trace_state(self, &ends, tcp_state_name(conn->state), tcp_state_name((uint8_t)state));
     conn->state = (uint8_t)state;
 }
 
@@ -185,8 +193,7 @@ void tcp_release(struct tn_self *self, struct tcp_conn *conn)
 void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error)
 {
     struct tn_socket *sock = tcp_socket(conn);
-    bool nobody = conn->state == TCP_ST_SYN_RECEIVED && (conn->flags & TCP_PASSIVE);
-    if (!nobody && !(sock->flags & TN_SOCK_CLOSED))
+    if (!(sock->flags & TN_SOCK_CLOSED))
         self->core->socket_fail(self, sock, error);
     tcp_release(self, conn);
 }

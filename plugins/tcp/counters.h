@@ -28,6 +28,12 @@
     X(WINDOW_PROBES, "window-probes", "Probes of a closed window sent")                                   \
     X(KEEPALIVES, "keepalives", "Keep-alive probes sent")                                                 \
     X(TIME_WAITS, "time-waits", "Connections that went through TIME-WAIT")                                \
+    X(TIME_WAITS_EVICTED, "time-waits-evicted", "TIME-WAITs ended early because there were too many")     \
+    X(HALF_OPEN_EVICTED, "half-open-evicted",                                                             \
+      "Half-open connections ended early because there were too many")                                    \
+    X(COOKIES_SENT, "syn-cookies-sent", "SYNs answered with a cookie (RFC 4987)")                         \
+    X(COOKIES_TAKEN, "syn-cookies-taken", "Connections established by a cookie that came back")           \
+    X(COOKIES_WRONG, "syn-cookies-wrong", "Acknowledgements to a listener that brought no cookie back")   \
     X(TIME_WAITS_REUSED, "time-waits-reused", "TIME-WAITs ended by a new connection (RFC 6191)")          \
     X(SYN_DATA, "syn-data", "SYNs with data, which is not taken before the handshake is complete")        \
     X(SOFT_ERRORS, "soft-errors", "Errors of the network that end nothing")                               \
@@ -35,39 +41,41 @@
     X(ECN_MARKS_IN, "ecn-marks-in", "Segments with data that a router had marked (RFC 3168)")             \
     X(ECN_REDUCTIONS, "ecn-reductions", "Windows lowered because a router had marked what was sent")
 
-#define TCP_DROPS(X)                                                                                     \
-    X(TOO_SHORT, "too-short", "Shorter than a header")                                                   \
-    X(BAD_OFFSET, "bad-offset", "The header's length is less than 20 or beyond the end")                 \
-    X(BAD_CHECKSUM, "bad-checksum", "Wrong checksum")                                                    \
-    X(BAD_OPTION, "bad-option", "The length of an option is wrong (§3.1)")                               \
-    X(BAD_PORT, "bad-port", "Port 0")                                                                    \
-    X(NOT_UNICAST, "not-unicast", "Sent to a broadcast or multicast address (§3.9.2.3)")                 \
-    X(BAD_SOURCE, "bad-source", "From an address that cannot be a source (§3.9.2.3)")                    \
-    X(NO_CONNECTION, "no-connection", "For no connection and no listener; answered with a reset")        \
-    X(STRAY_RESET, "stray-reset", "A reset for no connection")                                           \
-    X(LISTEN_RESET, "listen-reset", "A reset to a listener")                                             \
-    X(LISTEN_ACK, "listen-ack", "An acknowledgement to a listener; answered with a reset")               \
-    X(LISTEN_NO_SYN, "listen-no-syn", "Neither SYN nor ACK nor RST to a listener")                       \
-    X(BACKLOG_FULL, "backlog-full", "A SYN that found the listener's backlog full")                      \
-    X(SYN_SENT_ACK, "syn-sent-ack", "An acknowledgement of what was not sent, in SYN-SENT; reset")       \
-    X(SYN_SENT_RESET, "syn-sent-reset", "A reset that acknowledges no SYN of this side's")               \
-    X(SYN_SENT_NO_SYN, "syn-sent-no-syn", "Neither SYN nor RST in SYN-SENT")                             \
-    X(SYN_RECEIVED_ACK, "syn-received-ack", "A wrong acknowledgement in SYN-RECEIVED; reset")            \
-    X(SYN_RECEIVED_SYN, "syn-received-syn", "A new SYN in SYN-RECEIVED: back to LISTEN")                 \
-    X(SYN_AGAIN, "syn-again", "The SYN again; answered with the SYN-ACK again")                          \
-    X(PAWS, "paws", "An old timestamp (RFC 7323 §5)")                                                    \
-    X(NO_TIMESTAMP, "no-timestamp", "Without the timestamp that was agreed (RFC 7323 §3.2)")             \
-    X(OLD_DATA, "old-data", "Only data that had already come")                                           \
-    X(OUT_OF_WINDOW, "out-of-window", "Outside the receive window")                                      \
-    X(RESET_OUT_OF_WINDOW, "reset-out-of-window", "A reset outside the receive window")                  \
-    X(RESET_CHALLENGED, "reset-challenged", "A reset in the window, but not at its edge (RFC 5961 §3)")  \
-    X(RESET_IN_TIME_WAIT, "reset-in-time-wait", "A reset in TIME-WAIT (RFC 1337)")                       \
-    X(SYN_CHALLENGED, "syn-challenged", "A SYN in an open connection (RFC 5961 §4)")                     \
-    X(NO_ACK, "no-ack", "Without ACK")                                                                   \
-    X(ACK_OUT_OF_RANGE, "ack-out-of-range", "Acknowledges what was not sent, or long ago (RFC 5961 §5)") \
-    X(BEYOND_FIN, "beyond-fin", "Data after the peer's FIN")                                             \
-    X(AFTER_CLOSE, "after-close", "Data for a user who has closed; answered with a reset")               \
-    X(NO_PACKETS, "no-packets", "In order, but packets are scarce and the user does not read")           \
+#define TCP_DROPS(X)                                                                                       \
+    X(TOO_SHORT, "too-short", "Shorter than a header")                                                     \
+    X(BAD_OFFSET, "bad-offset", "The header's length is less than 20 or beyond the end")                   \
+    X(BAD_CHECKSUM, "bad-checksum", "Wrong checksum")                                                      \
+    X(BAD_OPTION, "bad-option", "The length of an option is wrong (§3.1)")                                 \
+    X(BAD_PORT, "bad-port", "Port 0")                                                                      \
+    X(NOT_UNICAST, "not-unicast", "Sent to a broadcast or multicast address (§3.9.2.3)")                   \
+    X(BAD_SOURCE, "bad-source", "From an address that cannot be a source (§3.9.2.3)")                      \
+    X(NO_CONNECTION, "no-connection", "For no connection and no listener; answered with a reset")          \
+    X(STRAY_RESET, "stray-reset", "A reset for no connection")                                             \
+    X(LISTEN_RESET, "listen-reset", "A reset to a listener")                                               \
+    X(LISTEN_ACK, "listen-ack", "An acknowledgement to a listener; answered with a reset")                 \
+    X(LISTEN_NO_SYN, "listen-no-syn", "Neither SYN nor ACK nor RST to a listener")                         \
+    X(BACKLOG_FULL, "backlog-full",                                                                        \
+      "A SYN, or the last ACK of a handshake: the listener's accept queue is full")                        \
+    X(SYN_QUEUE_FULL, "syn-queue-full", "A SYN that found the listener's SYN queue full, without cookies") \
+    X(SYN_SENT_ACK, "syn-sent-ack", "An acknowledgement of what was not sent, in SYN-SENT; reset")         \
+    X(SYN_SENT_RESET, "syn-sent-reset", "A reset that acknowledges no SYN of this side's")                 \
+    X(SYN_SENT_NO_SYN, "syn-sent-no-syn", "Neither SYN nor RST in SYN-SENT")                               \
+    X(SYN_RECEIVED_ACK, "syn-received-ack", "A wrong acknowledgement in SYN-RECEIVED; reset")              \
+    X(SYN_RECEIVED_SYN, "syn-received-syn", "A new SYN in SYN-RECEIVED: back to LISTEN")                   \
+    X(SYN_AGAIN, "syn-again", "The SYN again; answered with the SYN-ACK again")                            \
+    X(PAWS, "paws", "An old timestamp (RFC 7323 §5)")                                                      \
+    X(NO_TIMESTAMP, "no-timestamp", "Without the timestamp that was agreed (RFC 7323 §3.2)")               \
+    X(OLD_DATA, "old-data", "Only data that had already come")                                             \
+    X(OUT_OF_WINDOW, "out-of-window", "Outside the receive window")                                        \
+    X(RESET_OUT_OF_WINDOW, "reset-out-of-window", "A reset outside the receive window")                    \
+    X(RESET_CHALLENGED, "reset-challenged", "A reset in the window, but not at its edge (RFC 5961 §3)")    \
+    X(RESET_IN_TIME_WAIT, "reset-in-time-wait", "A reset in TIME-WAIT (RFC 1337)")                         \
+    X(SYN_CHALLENGED, "syn-challenged", "A SYN in an open connection (RFC 5961 §4)")                       \
+    X(NO_ACK, "no-ack", "Without ACK")                                                                     \
+    X(ACK_OUT_OF_RANGE, "ack-out-of-range", "Acknowledges what was not sent, or long ago (RFC 5961 §5)")   \
+    X(BEYOND_FIN, "beyond-fin", "Data after the peer's FIN")                                               \
+    X(AFTER_CLOSE, "after-close", "Data for a user who has closed; answered with a reset")                 \
+    X(NO_PACKETS, "no-packets", "In order, but packets are scarce and the user does not read")             \
     X(REASSEMBLY_FULL, "reassembly-full", "Out of order, and no room to keep it")
 
 #define TCP_ENUM_COUNTER(id, name, help) TCP_##id,

@@ -17,9 +17,13 @@ static const uint8_t both = TN_TCP_ECE | TN_TCP_CWR;
 
 void tcp_ecn_begin(struct tn_self *self, struct tcp_conn *conn)
 {
-    int64_t wanted = tcp_options(self)->ecn;
-    if (wanted == TCP_ECN_ON || (wanted == TCP_ECN_PASSIVE && conn->flags & TCP_PASSIVE))
+    if (tcp_options(self)->ecn == TCP_ECN_ON)
         conn->flags |= TCP_ECN;
+}
+
+uint32_t tcp_ecn_agree(struct tn_self *self, const struct tcp_segment *syn)
+{
+    return tcp_options(self)->ecn != TCP_ECN_OFF && (syn->flags & both) == both ? TCP_ECN : 0;
 }
 
 void tcp_ecn_take_syn(struct tcp_conn *conn, const struct tcp_segment *seg)

@@ -40,10 +40,19 @@ static bool in_flight(const struct tcp_conn *conn, uint32_t seq)
     return tcp_le(conn->snd_una, seq) && tcp_lt(seq, conn->snd_nxt);
 }
 
-static bool is_active_open(const struct tcp_conn *conn)
+static bool is_being_opened(const struct tcp_conn *conn)
 {
-    return conn->state == TCP_ST_SYN_SENT ||
-           (conn->state == TCP_ST_SYN_RECEIVED && !(conn->flags & TCP_PASSIVE));
+    return conn->state == TCP_ST_SYN_SENT || conn->state == TCP_ST_SYN_RECEIVED;
+}
+
+/* A hard error about a SYN-ACK, whose number nobody else can know, ends a half-open connection without a word. */
+static void flow_error(struct tn_self *self, struct tn_flow *flow, const struct tn_net_error *error,
+                       uint32_t seq)
+{
+    struct tcp_half_open *half = (struct tcp_half_open *)(void *)flow;
+    if (flow->kind == tcp_state(self)->half_open_kind && error->hard && error->error != EMSGSIZE &&
+        seq == half->iss)
+        tcp_half_open_free(self, half);
 }
 
 void tcp_error(struct tn_self *self, const struct tn_net_error *error)
@@ -56,14 +65,19 @@ void tcp_error(struct tn_self *self, const struct tn_net_error *error)
         return;
     struct tn_socket *sock = self->core->socket_lookup_tuple(self, error->family, error->vrf, &error->src,
                                                              src_port, &error->dst, dst_port);
-    if (!sock)
+    if (!sock) {
+        struct tn_flow *flow = self->core->flow_find_tuple(self, error->family, error->vrf, &error->src,
+                                                           src_port, &error->dst, dst_port);
+        if (flow)
+            flow_error(self, flow, error, seq);
         return;
+    }
     struct tcp_conn *conn = tn_socket_state(sock);
     if (conn->state < TCP_ST_SYN_SENT || !in_flight(conn, seq))
         return;
     if (error->error == EMSGSIZE) {
         lower_mtu(self, conn, error->mtu);
-    } else if (error->hard && is_active_open(conn)) {
+    } else if (error->hard && is_being_opened(conn)) {
         tcp_finish(self, conn, error->error);
     } else {
         tn_count(self, TCP_SOFT_ERRORS);

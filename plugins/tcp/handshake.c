@@ -1,67 +1,20 @@
-/* handshake.c: how connections begin: active and passive OPEN, simultaneous too (§3.5, §3.10.7.2, §3.10.7.3). */
+/* handshake.c: how connections begin: active OPEN, and simultaneous (§3.5, §3.10.7.3); what both kinds have in common. */
 #include "tcp.h"
 
-/* ---- Numbers ---- */
-
-/* What numbers of a connection depend on: its ends, and what the number is for. */
-struct tuple {
-    struct tn_addr local;
-    struct tn_addr remote;
-    uint16_t local_port;
-    uint16_t remote_port;
-    uint16_t vrf;
-    uint16_t use;
-};
-
-enum {
-    USE_ISN,
-    USE_TIMESTAMP,
-};
-
-static uint32_t tuple_hash(struct tn_self *self, const struct tn_socket *sock, uint16_t use)
+void tcp_begin(struct tn_self *self, struct tcp_conn *conn, uint32_t iss)
 {
-    struct tuple tuple = {
-        .local = sock->local,
-        .remote = sock->remote,
-        .local_port = sock->local_port,
-        .remote_port = sock->remote_port,
-        .vrf = sock->vrf,
-        .use = use,
-    };
-    return (uint32_t)self->core->keyed_hash(self, &tuple, sizeof(tuple));
-}
-
-/* RFC 6528 §3: ISN = M + F(localip, localport, remoteip, remoteport, secretkey), M a clock of 4 microseconds. */
-static uint32_t initial_sequence_number(struct tn_self *self, const struct tn_socket *sock)
-{
-    return (uint32_t)(self->core->now(self) / (4 * TN_USEC)) + tuple_hash(self, sock, USE_ISN);
-}
-
-/* What an active and a passive OPEN have in common. The socket's addresses and ports are set. */
-static void begin(struct tn_self *self, struct tcp_conn *conn)
-{
-    struct tn_socket *sock = tcp_socket(conn);
+    const struct tcp_ends ends = tcp_socket_ends(tcp_socket(conn));
     tcp_conn_init(conn);
     tcp_rtt_init(self, conn);
-    conn->iss = initial_sequence_number(self, sock);
+    conn->iss = iss;
     conn->snd_una = conn->iss;
     conn->snd_nxt = conn->iss + 1;
     conn->recover = conn->iss;
     conn->small_end = conn->iss;
-    conn->ts_offset = tuple_hash(self, sock, USE_TIMESTAMP); /* RFC 7323 §5.4: not the same for all */
+    conn->ts_offset = tcp_timestamp_offset(self, &ends);
     conn->progress_at = self->core->now(self);
     conn->last_heard = tcp_clock(self);
     conn->last_sent = tcp_clock(self);
-    conn->rcv_scale = tcp_window_shift(sock);
-    conn->flags |= TCP_SYN_DUE;
-    if (tcp_options(self)->timestamps)
-        conn->flags |= TCP_TIMESTAMPS;
-    if (tcp_options(self)->sack)
-        conn->flags |= TCP_SACK;
-    if (tcp_options(self)->window_scaling)
-        conn->flags |= TCP_SCALE;
-    tcp_ecn_begin(self, conn);
-    tcp_schedule(self, conn);
 }
 
 /* The peer's SYN has come: its numbers and options. What it did not offer, is not used. */
@@ -97,6 +50,8 @@ static void take_syn(struct tn_self *self, struct tcp_conn *conn, const struct t
 
 static void measure_handshake(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
 {
+    if (conn->progress_at == 0) /* nobody knows when it began (syn_cookie.c) */
+        return;
     if (!(conn->flags & TCP_SYN_REPEATED))
         tcp_rtt_sample(self, conn, self->core->now(self) - conn->progress_at);
     else if (conn->flags & TCP_TIMESTAMPS && seg->has_timestamps)
@@ -118,9 +73,7 @@ void tcp_establish(struct tn_self *self, struct tcp_conn *conn, const struct tcp
     tcp_update_mss(self, conn);
     tcp_cc_init(self, conn);
     tcp_set_state(self, conn, TCP_ST_ESTABLISHED);
-    if (conn->flags & TCP_PASSIVE)
-        self->core->socket_ready(self, tcp_socket(conn));
-    else
+    if (!(conn->flags & TCP_PASSIVE))
         self->core->socket_connected(self, tcp_socket(conn));
     tcp_start_keepalive(self, conn);
     if (conn->flags & TCP_FIN_QUEUED) /* the user did not wait */
@@ -130,14 +83,37 @@ void tcp_establish(struct tn_self *self, struct tcp_conn *conn, const struct tcp
 
 /* ---- Active ---- */
 
+/* If a connection between the same ends is in TIME-WAIT, and the core has asked whether it yields, this one takes its place. */
+static uint32_t first_number(struct tn_self *self, const struct tn_socket *sock)
+{
+    const struct tcp_ends ends = tcp_socket_ends(sock);
+    uint32_t iss = tcp_initial_sequence(self, &ends);
+    struct tn_flow *old = self->core->flow_find_tuple(self, ends.family, ends.vrf, &ends.local,
+                                                      ends.local_port, &ends.remote, ends.remote_port);
+    if (!old)
+        return iss;
+    uint32_t least = tcp_time_wait_replace(self, (struct tcp_time_wait *)(void *)old);
+    return tcp_lt(iss, least) ? least : iss;
+}
+
 int tcp_connect(struct tn_self *self, struct tn_socket *sock)
 {
     struct tcp_conn *conn = tn_socket_state(sock);
     if (sock->path.kind != TN_PATH_UNICAST && sock->path.kind != TN_PATH_LOCAL)
         return -ENETUNREACH; /* MUST-46 */
-    begin(self, conn);
+    tcp_begin(self, conn, first_number(self, sock));
+    conn->rcv_scale = tcp_window_shift(sock);
+    conn->flags |= TCP_SYN_DUE;
+    if (tcp_options(self)->timestamps)
+        conn->flags |= TCP_TIMESTAMPS;
+    if (tcp_options(self)->sack)
+        conn->flags |= TCP_SACK;
+    if (tcp_options(self)->window_scaling)
+        conn->flags |= TCP_SCALE;
+    tcp_ecn_begin(self, conn);
     tn_count(self, TCP_ACTIVE_OPENS);
     tcp_set_state(self, conn, TCP_ST_SYN_SENT);
+    tcp_schedule(self, conn);
     return 0;
 }
 
@@ -192,48 +168,4 @@ void tcp_input_syn_sent(struct tn_self *self, struct tcp_conn *conn, struct tcp_
         syn_sent_established(self, conn, seg);
     else
         simultaneous_open(self, conn, seg);
-}
-
-/* ---- Passive ---- */
-
-static bool is_own_address(struct tn_self *self, const struct tn_packet *packet)
-{
-    uint16_t vrf;
-    return self->core->address_kind(self, packet->family, NULL, &packet->src, &vrf) == TN_LOCAL_UNICAST;
-}
-
-static void accept_syn(struct tn_self *self, struct tn_socket *listener, struct tcp_segment *seg)
-{
-    struct tn_socket *child = self->core->socket_child(self, listener, seg->packet);
-    if (!child) {
-        tn_drop(self, seg->packet, TCP_DROP_BACKLOG_FULL);
-        return;
-    }
-    struct tcp_conn *conn = tn_socket_state(child);
-    conn->flags |= TCP_PASSIVE;
-    conn->congestion = ((const struct tcp_conn *)tn_socket_state(listener))->congestion;
-    begin(self, conn);
-    take_syn(self, conn, seg);
-    tn_count(self, TCP_PASSIVE_OPENS);
-    if (seg->len > 0)
-        tn_count(self, TCP_SYN_DATA); /* not acknowledged: the peer sends it again */
-    tcp_set_state(self, conn, TCP_ST_SYN_RECEIVED);
-    self->core->packet_free(self, seg->packet);
-}
-
-void tcp_input_listen(struct tn_self *self, struct tn_socket *listener, struct tcp_segment *seg)
-{
-    bool looped = seg->packet->flags & TN_PKT_LOOPED;
-    if (seg->flags & TN_TCP_RST) {
-        tn_drop(self, seg->packet, TCP_DROP_LISTEN_RESET);
-    } else if (seg->flags & TN_TCP_ACK) {
-        tcp_reply_reset(self, seg);
-        tn_drop(self, seg->packet, TCP_DROP_LISTEN_ACK);
-    } else if (!(seg->flags & TN_TCP_SYN)) {
-        tn_drop(self, seg->packet, TCP_DROP_LISTEN_NO_SYN);
-    } else if (!looped && is_own_address(self, seg->packet)) { /* MUST-63 */
-        tn_drop(self, seg->packet, TCP_DROP_BAD_SOURCE);
-    } else {
-        accept_syn(self, listener, seg);
-    }
 }

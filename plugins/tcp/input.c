@@ -111,17 +111,6 @@ static bool check_timestamps(struct tn_self *self, struct tcp_conn *conn, struct
     return true;
 }
 
-/* Table 6. */
-static bool is_acceptable(const struct tcp_conn *conn, const struct tcp_segment *seg)
-{
-    uint32_t window = tcp_rcv_wnd(conn);
-    uint32_t length = tcp_segment_end(seg) - seg->seq;
-    bool starts_inside = seg->seq - conn->rcv_nxt < window;
-    if (length == 0)
-        return window == 0 ? seg->seq == conn->rcv_nxt : starts_inside;
-    return window > 0 && (starts_inside || seg->seq + length - 1 - conn->rcv_nxt < window);
-}
-
 /* RFC 2883 §4: what came again is reported. */
 static void note_old_data(struct tcp_conn *conn, const struct tcp_segment *seg)
 {
@@ -166,8 +155,6 @@ static void refuse_sequence(struct tn_self *self, struct tcp_conn *conn, struct 
         tn_drop(self, seg->packet, TCP_DROP_RESET_OUT_OF_WINDOW);
         return;
     }
-    if (conn->state == TCP_ST_TIME_WAIT && seg->flags & TN_TCP_FIN)
-        tcp_enter_time_wait(self, conn); /* the peer's FIN again: 2 MSL from now */
     note_old_data(conn, seg);
     note_old_timestamp(self, conn, seg);
     bool old = seg->len > 0 && tcp_le(seg->seq + seg->len, conn->rcv_nxt);
@@ -224,7 +211,7 @@ static bool check_sequence(struct tn_self *self, struct tcp_conn *conn, struct t
         answer_syn_again(self, conn, seg);
         return false;
     }
-    if (!is_acceptable(conn, seg)) {
+    if (!tcp_acceptable(conn->rcv_nxt, tcp_rcv_wnd(conn), seg)) {
         refuse_sequence(self, conn, seg);
         return false;
     }
@@ -245,10 +232,6 @@ static void challenge(struct tn_self *self, struct tcp_conn *conn, struct tcp_se
 /* RFC 5961 §3.2: only the exact sequence number resets. */
 static void take_reset(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
-    if (conn->state == TCP_ST_TIME_WAIT) { /* RFC 1337, fix (F1); §3.10.7.4 would close */
-        tn_drop(self, seg->packet, TCP_DROP_RESET_IN_TIME_WAIT);
-        return;
-    }
     if (seg->seq != conn->rcv_nxt) {
         challenge(self, conn, seg, TCP_DROP_RESET_CHALLENGED);
         return;
@@ -264,11 +247,6 @@ static void take_reset(struct tn_self *self, struct tcp_conn *conn, struct tcp_s
 
 static void take_syn(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
-    if (conn->state == TCP_ST_SYN_RECEIVED && conn->flags & TCP_PASSIVE) {
-        tn_drop(self, seg->packet, TCP_DROP_SYN_RECEIVED_SYN);
-        tcp_finish(self, conn, 0); /* back to LISTEN */
-        return;
-    }
     challenge(self, conn, seg, TCP_DROP_SYN_CHALLENGED); /* RFC 5961 §4 */
 }
 
@@ -299,8 +277,6 @@ static bool take_ack(struct tn_self *self, struct tcp_conn *conn, struct tcp_seg
         challenge(self, conn, seg, TCP_DROP_ACK_OUT_OF_RANGE);
         return false;
     }
-    if (conn->state == TCP_ST_TIME_WAIT)
-        return true;
     struct tn_packet *packet = seg->packet;
     if (!tcp_acknowledge(self, conn, seg)) {
         self->core->packet_free(self, packet);
@@ -341,38 +317,49 @@ static void input_closed(struct tn_self *self, struct tcp_segment *seg)
     tn_drop(self, seg->packet, TCP_DROP_NO_CONNECTION);
 }
 
-/* RFC 6191 §2: a SYN that cannot be an old one ends TIME-WAIT, and begins a new connection. */
-static bool begins_anew(const struct tcp_conn *conn, const struct tcp_segment *seg)
+/* What is found by its four-tuple, but is no socket. Returns the connection that takes the segment, or NULL: it is used up. */
+static struct tcp_conn *input_flow(struct tn_self *self, struct tn_flow *flow, struct tn_socket *listener,
+                                   struct tcp_segment *seg)
 {
-    if (conn->state != TCP_ST_TIME_WAIT ||
-        (seg->flags & (TN_TCP_SYN | TN_TCP_ACK | TN_TCP_RST)) != TN_TCP_SYN)
-        return false;
-    bool later = tcp_lt(conn->rcv_nxt, seg->seq);
-    bool had = conn->flags & TCP_TIMESTAMPS;
-    if (had && seg->has_timestamps && seg->ts_value != conn->ts_recent)
-        return tcp_lt(conn->ts_recent, seg->ts_value);
-    return later || (!had && seg->has_timestamps);
+    if (flow->kind == tcp_state(self)->half_open_kind)
+        return tcp_input_half_open(self, (struct tcp_half_open *)(void *)flow, seg);
+    struct tcp_time_wait *record = (struct tcp_time_wait *)(void *)flow;
+    if (!listener || !tcp_time_wait_begins_anew(self, record, seg)) {
+        tcp_input_time_wait(self, record, seg);
+        return NULL;
+    }
+    uint32_t least_iss = tcp_time_wait_replace(self, record);
+    return tcp_input_listen(self, listener, seg, &least_iss);
+}
+
+/* For no connection: perhaps for half of one, for what is left of one, or for a listener. */
+static struct tcp_conn *input_unconnected(struct tn_self *self, struct tn_socket *listener,
+                                          struct tcp_segment *seg)
+{
+    struct tn_flow *flow = self->core->flow_find(self, seg->packet);
+    if (flow)
+        return input_flow(self, flow, listener, seg);
+    if (listener)
+        return tcp_input_listen(self, listener, seg, NULL);
+    input_closed(self, seg);
+    return NULL;
+}
+
+static bool is_connection(struct tn_socket *sock)
+{
+    const struct tcp_conn *conn = sock ? tn_socket_state(sock) : NULL;
+    return conn && conn->state > TCP_ST_LISTEN;
 }
 
 static void input_segment(struct tn_self *self, struct tcp_segment *seg)
 {
     struct tn_socket *sock = self->core->socket_lookup(self, seg->packet);
-    struct tcp_conn *conn = sock ? tn_socket_state(sock) : NULL;
-    if (conn && begins_anew(conn, seg)) {
-        tn_count(self, TCP_TIME_WAITS_REUSED);
-        tcp_finish(self, conn, 0);
-        sock = self->core->socket_lookup(self, seg->packet);
-        conn = sock ? tn_socket_state(sock) : NULL;
-    }
-    switch (conn ? conn->state : TCP_ST_CLOSED) {
-    case TCP_ST_CLOSED:
-        input_closed(self, seg);
-        return;
-    case TCP_ST_LISTEN:
-        tcp_input_listen(self, sock, seg);
-        return;
-    default:
-        break;
+    struct tcp_conn *conn = is_connection(sock) ? tn_socket_state(sock) : NULL;
+    if (!conn) {
+        bool listens = sock && ((struct tcp_conn *)tn_socket_state(sock))->state == TCP_ST_LISTEN;
+        conn = input_unconnected(self, listens ? sock : NULL, seg);
+        if (!conn)
+            return;
     }
     conn->last_heard = tcp_clock(self);
     conn->cause = seg->packet->serial;

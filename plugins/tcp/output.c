@@ -275,8 +275,6 @@ void tcp_output(struct tn_self *self, struct tcp_conn *conn)
     }
     if (conn->state < TCP_ST_ESTABLISHED)
         output_handshake(self, conn);
-    else if (conn->state == TCP_ST_TIME_WAIT)
-        acknowledge(self, conn);
     else
         output_data(self, conn);
     conn->cause = 0;

@@ -98,18 +98,7 @@ static struct tn_packet *payload(struct tn_self *self, struct tcp_conn *conn, ui
 
 /* ---- Header ---- */
 
-struct header {
-    uint32_t seq;
-    uint32_t ack;
-    uint16_t window;
-    uint8_t flags;
-    uint8_t ecn; /* of the IP header */
-    const uint8_t *options;
-    size_t options_len; /* a multiple of 4 */
-};
-
-/* Puts the header before the packet's data. Addresses, ports and family of the packet are set. */
-static void push_header(struct tn_packet *packet, const struct header *from)
+void tcp_push_header(struct tn_packet *packet, const struct tcp_header *from)
 {
     size_t len = sizeof(struct tn_tcp_header) + from->options_len;
     struct tn_tcp_header *header = tn_packet_push(packet, len);
@@ -135,7 +124,7 @@ static void push_header(struct tn_packet *packet, const struct header *from)
 
 /* Sends the packet, whose data is the payload, as a segment of the connection. */
 static void emit(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *packet,
-                 const struct header *header)
+                 const struct tcp_header *header)
 {
     const struct tn_socket *sock = tcp_socket(conn);
     packet->src = sock->local;
@@ -148,7 +137,7 @@ static void emit(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *
     packet->tos = sock->tos | header->ecn; /* whose last two bits are 0 in a stream's socket */
     packet->flags |= TN_PKT_DONT_FRAGMENT; /* RFC 1191 §3 */
     packet->serial = conn->cause;
-    push_header(packet, header);
+    tcp_push_header(packet, header);
     tn_count(self, TCP_SEGMENTS_OUT);
     self->core->network_output(self, packet, &sock->path); /* what it refuses is lost, and sent again */
 }
@@ -199,7 +188,7 @@ bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq,
     if (len > 0 && seq + len == tcp_data_end(conn)) /* MUST-61 */
         flags |= TN_TCP_PSH;
     uint8_t options[TN_TCP_OPTIONS_MAX];
-    struct header header = {
+    struct tcp_header header = {
         .seq = seq,
         .ack = conn->rcv_nxt,
         .window = tcp_window_offer(conn, false),
@@ -242,7 +231,7 @@ void tcp_send_ack_at(struct tn_self *self, struct tcp_conn *conn, uint32_t seq)
     if (conn->flags & TCP_TIMESTAMPS)
         len = tcp_write_timestamps(options, timestamp(self, conn), conn->ts_recent);
     len += write_sack_blocks(conn, options, len);
-    struct header header = {
+    struct tcp_header header = {
         .seq = seq,
         .ack = conn->rcv_nxt,
         .window = tcp_window_offer(conn, false),
@@ -261,13 +250,12 @@ void tcp_send_ack(struct tn_self *self, struct tcp_conn *conn)
     tcp_send_ack_at(self, conn, conn->snd_nxt);
 }
 
-uint16_t tcp_own_mss(struct tn_self *self, struct tcp_conn *conn)
+uint16_t tcp_path_mss(struct tn_self *self, uint8_t family, const struct tn_path *path)
 {
-    const struct tn_socket *sock = tcp_socket(conn);
-    const struct tn_interface *ifc = self->core->interface(self, sock->path.ifindex);
-    uint32_t mtu = ifc && sock->path.kind != TN_PATH_LOCAL ? ifc->mtu : sock->path.mtu;
+    const struct tn_interface *ifc = self->core->interface(self, path->ifindex);
+    uint32_t mtu = ifc && path->kind != TN_PATH_LOCAL ? ifc->mtu : path->mtu;
     /* MUST-67: MMS_R - 20, whatever options are sent */
-    uint32_t header = self->core->header_size(self, sock->family) + (uint32_t)sizeof(struct tn_tcp_header);
+    uint32_t header = self->core->header_size(self, family) + (uint32_t)sizeof(struct tn_tcp_header);
     return (uint16_t)(tcp_min32(mtu, UINT16_MAX) - tcp_min32(mtu, header));
 }
 
@@ -277,10 +265,11 @@ void tcp_send_syn(struct tn_self *self, struct tcp_conn *conn)
     if (!packet)
         return;
     bool answer = conn->state == TCP_ST_SYN_RECEIVED;
+    const struct tn_socket *sock = tcp_socket(conn);
     uint8_t options[TN_TCP_OPTIONS_MAX];
-    size_t len = tcp_write_syn_options(options, conn->flags, tcp_own_mss(self, conn), conn->rcv_scale,
-                                       timestamp(self, conn), answer ? conn->ts_recent : 0);
-    struct header header = {
+    size_t len = tcp_write_syn_options(options, conn->flags, tcp_path_mss(self, sock->family, &sock->path),
+                                       conn->rcv_scale, timestamp(self, conn), answer ? conn->ts_recent : 0);
+    struct tcp_header header = {
         .seq = conn->iss,
         .ack = answer ? conn->rcv_nxt : 0,
         .window = tcp_window_offer(conn, true),
@@ -304,40 +293,11 @@ void tcp_send_reset(struct tn_self *self, struct tcp_conn *conn)
         self->core->packet_free(self, packet);
         return;
     }
-    struct header header = {
+    struct tcp_header header = {
         .seq = conn->snd_nxt,
         .ack = conn->rcv_nxt,
         .flags = TN_TCP_RST | TN_TCP_ACK,
     };
     tn_count(self, TCP_RESETS_OUT);
     emit(self, conn, packet, &header);
-}
-
-void tcp_reply_reset(struct tn_self *self, const struct tcp_segment *seg)
-{
-    const struct tn_packet *to = seg->packet;
-    struct tn_packet *packet = self->core->packet_new(self, 0);
-    if (!packet)
-        return;
-    packet->src = to->dst;
-    packet->dst = to->src;
-    packet->src_port = to->dst_port;
-    packet->dst_port = to->src_port;
-    packet->vrf = to->vrf;
-    packet->family = to->family;
-    packet->serial = to->serial;
-    struct tn_path path = {.kind = TN_PATH_NONE};
-    if (self->core->path_find(self, packet->family, packet->vrf, &packet->src, &packet->dst, &path) < 0) {
-        self->core->packet_free(self, packet);
-        return;
-    }
-    bool has_ack = seg->flags & TN_TCP_ACK;
-    push_header(packet, &(struct header){
-                            .seq = has_ack ? seg->ack : 0,
-                            .ack = has_ack ? 0 : tcp_segment_end(seg),
-                            .flags = has_ack ? TN_TCP_RST : TN_TCP_RST | TN_TCP_ACK,
-                        });
-    tn_count(self, TCP_SEGMENTS_OUT);
-    tn_count(self, TCP_RESETS_OUT);
-    self->core->network_output(self, packet, &path);
 }

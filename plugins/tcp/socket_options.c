@@ -141,7 +141,7 @@ static void fill_info(struct tn_self *self, struct tn_socket *sock, struct tcp_i
     info->tcpi_ato = (uint32_t)(tcp_options(self)->delayed_ack / TN_USEC);
     info->tcpi_snd_mss = conn->mss;
     info->tcpi_rcv_mss = conn->rcv_mss;
-    info->tcpi_advmss = sock->path.kind ? tcp_own_mss(self, conn) : 0;
+    info->tcpi_advmss = sock->path.kind ? tcp_path_mss(self, sock->family, &sock->path) : 0;
     info->tcpi_pmtu = conn->path_mtu ? conn->path_mtu : conn->mtu;
     info->tcpi_unacked = in_segments(conn, conn->snd_nxt - conn->snd_una);
     info->tcpi_sacked = in_segments(conn, conn->sacked);

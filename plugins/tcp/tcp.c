@@ -40,9 +40,15 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
     state->congestion_records =
         self->core->slab_create(self, "tcp-congestion", sizeof(struct tcp_cc), CONGESTION_LIMIT);
     tcp_cc_default(self);
-    if (state->runs && state->blocks && state->congestion_records)
+    int half_open = self->core->flows_create(self, "tcp-half-open", sizeof(struct tcp_half_open),
+                                             (size_t)tcp_options(self)->half_open_limit);
+    int time_wait = self->core->flows_create(self, "tcp-time-wait", sizeof(struct tcp_time_wait),
+                                             (size_t)tcp_options(self)->time_wait_limit);
+    state->half_open_kind = (uint16_t)half_open;
+    state->time_wait_kind = (uint16_t)time_wait;
+    if (half_open >= 0 && time_wait >= 0 && state->runs && state->blocks && state->congestion_records)
         return 0;
-    tn_text_add(why, "no memory for the records of what is in flight");
+    tn_text_add(why, "no memory for the records of what is in flight, half open and waiting");
     return -ENOMEM;
 }
 
@@ -79,6 +85,10 @@ static int tcp_listen(struct tn_self *self, struct tn_socket *sock)
     if (conn->state != TCP_ST_CLOSED)
         return -EISCONN;
     tcp_set_state(self, conn, TCP_ST_LISTEN);
+    conn->half_open = NULL;
+    conn->half_open_end = &conn->half_open;
+    conn->half_open_count = 0;
+    conn->cookies_sent = false;
     return 0;
 }
 
@@ -112,6 +122,18 @@ static const char *tcp_socket_state_name(struct tn_self *self, const struct tn_s
     return tcp_state_name(conn->state);
 }
 
+static const char *tcp_flow_state_name(struct tn_self *self, const struct tn_flow *flow)
+{
+    bool half_open = flow->kind == tcp_state(self)->half_open_kind;
+    return tcp_state_name(half_open ? TCP_ST_SYN_RECEIVED : TCP_ST_TIME_WAIT);
+}
+
+static bool tcp_flow_yields(struct tn_self *self, const struct tn_flow *flow)
+{
+    return flow->kind == tcp_state(self)->time_wait_kind &&
+           tcp_time_wait_yields(self, (const struct tcp_time_wait *)(const void *)flow);
+}
+
 /* ---- The descriptor ---- */
 
 static const struct tn_claim tcp_claims[] = {
@@ -139,6 +161,10 @@ static const struct tn_option tcp_option_list[] = {
     OPTION("keepalive-time", DURATION, keepalive_time),
     OPTION("keepalive-interval", DURATION, keepalive_interval),
     OPTION("keepalive-probes", INT, keepalive_probes),
+    OPTION("syn-backlog", INT, syn_backlog),
+    OPTION("syn-cookies", CHOICE, syn_cookies),
+    OPTION("half-open-limit", INT, half_open_limit),
+    OPTION("time-wait-limit", INT, time_wait_limit),
     OPTION("window-scaling", BOOL, window_scaling),
     OPTION("timestamps", BOOL, timestamps),
     OPTION("sack", BOOL, sack),
@@ -150,7 +176,11 @@ static const struct tn_name tcp_counters[] = {TCP_COUNTERS(TN_NAME_ENTRY)};
 static const struct tn_name tcp_drops[] = {TCP_DROPS(TN_NAME_ENTRY)};
 
 static tn_input_fn *const tcp_inputs[] = {tcp_input};
-static tn_timer_fn *const tcp_timers[TCP_TIMER_COUNT] = {[TCP_TIMER_CONNECTION] = tcp_timer};
+static tn_timer_fn *const tcp_timers[TCP_TIMER_COUNT] = {
+    [TCP_TIMER_CONNECTION] = tcp_timer,
+    [TCP_TIMER_HALF_OPEN] = tcp_half_open_timer,
+    [TCP_TIMER_TIME_WAIT] = tcp_time_wait_timer,
+};
 
 static const struct tn_transport_ops tcp_transport = {
     .type = SOCK_STREAM,
@@ -166,6 +196,8 @@ static const struct tn_transport_ops tcp_transport = {
     .get_option = tcp_get_option,
     .error = tcp_error,
     .state_name = tcp_socket_state_name,
+    .flow_state_name = tcp_flow_state_name,
+    .flow_yields = tcp_flow_yields,
     .header_length = tcp_header_length,
     .fix_segment = tcp_fix_segment,
     .forget = tcp_cc_forget,

@@ -10,15 +10,21 @@
  *     window.c          the window that is offered to the peer
  *     connection.c      states, the list of connections with something to send, deadlines, the end
  *     ecn.c             explicit congestion notification (RFC 3168)
+ *     numbers.c         initial sequence numbers (RFC 6528)
  *     segment.c         making segments and sending them
- *     close.c           FIN, reset, abort, TIME-WAIT
+ *     reply.c           segments that no socket sends
+ *     syn_queue.c       half-open connections: their records
+ *     time_wait.c       connections in TIME-WAIT: their records, and what they answer
+ *     close.c           FIN, reset, abort
  *     recovery.c        loss: finding it, and the phases that follow (RFC 6675, RFC 6582)
  *     output.c          what to send now
  *     timers.c          what happens when nothing happens
  *     error.c           news from the network (ICMP)
  *     acknowledge.c     the peer's acknowledgement (§3.10.7.4, fifth)
  *     receive.c         the peer's data and FIN (§3.10.7.4, seventh and eighth)
- *     handshake.c       LISTEN, SYN-SENT and SYN-RECEIVED
+ *     handshake.c       SYN-SENT, and becoming ESTABLISHED
+ *     syn_cookie.c      answering a SYN without remembering it (RFC 4987)
+ *     listen.c          LISTEN, and SYN-RECEIVED of connections that the other side began
  *     input.c           a segment arrives (§3.10.7)
  *     socket_options.c  TCP_NODELAY, TCP_INFO …
  *     tcp.c             theory of operation, and the descriptor
@@ -42,6 +48,10 @@ struct tcp_options {
     int64_t reassembly_limit;
     int64_t challenge_limit;
     int64_t keepalive_probes;
+    int64_t syn_backlog;
+    int64_t syn_cookies; /* enum tcp_cookies */
+    int64_t half_open_limit;
+    int64_t time_wait_limit;
     tn_time time_wait;
     tn_time fin_wait;
     tn_time delayed_ack;
@@ -66,6 +76,13 @@ enum {
     TCP_ECN_ON,
 };
 
+/* In the order of the manifest's choices. */
+enum tcp_cookies {
+    TCP_COOKIES_AUTO, /* when a SYN queue is full */
+    TCP_COOKIES_ALWAYS,
+    TCP_COOKIES_NEVER,
+};
+
 struct tcp_state {
     struct tcp_conn *ready; /* connections with something to send, in the order in which they asked */
     struct tcp_conn **ready_end;
@@ -73,6 +90,12 @@ struct tcp_state {
     struct tn_slab *blocks;             /* struct tcp_block */
     struct tn_slab *congestion_records; /* struct tcp_cc */
     uint16_t congestion;                /* slot of the algorithm that the option names; 0: it is not there */
+
+    uint16_t half_open_kind; /* of flows */
+    uint16_t time_wait_kind;
+    uint32_t time_wait_oldest; /* number + 1; 0: none */
+    uint32_t time_wait_youngest;
+    struct tn_timer time_wait_timer;
 };
 
 static inline struct tcp_state *tcp_state(struct tn_self *self)
@@ -85,9 +108,11 @@ static inline const struct tcp_options *tcp_options(const struct tn_self *self)
     return self->options;
 }
 
-/* Timers: there is one, a connection each; connection.c says why. */
+/* Timers: one a connection (connection.c says why), one a half-open connection, and one for all in TIME-WAIT. */
 enum tcp_timer {
     TCP_TIMER_CONNECTION,
+    TCP_TIMER_HALF_OPEN,
+    TCP_TIMER_TIME_WAIT,
     TCP_TIMER_COUNT,
 };
 
@@ -148,7 +173,7 @@ enum tcp_phase {
 };
 
 /* tcp_conn.flags */
-#define TCP_PASSIVE      0x000001u /* came from LISTEN (MUST-11) */
+#define TCP_PASSIVE      0x000001u /* came from LISTEN */
 #define TCP_ACK_NOW      0x000002u /* an acknowledgement is due in this batch */
 #define TCP_ACK_LATER    0x000004u /* … or when the delay ends */
 #define TCP_SYN_DUE      0x000008u /* the SYN or SYN-ACK is to be sent (again) */
@@ -224,9 +249,20 @@ struct tcp_conn {
     struct tcp_conn *ready_next; /* in tcp_state.ready */
     struct tcp_conn **ready_link;
 
-    tn_time retransmit_at; /* deadlines, TN_NEVER: none. Retransmission, or persist (TCP_PERSIST) */
-    tn_time ack_at;        /* a delayed acknowledgement */
-    tn_time wait_at;       /* TIME-WAIT, FIN-WAIT-2; keep-alive in states before them */
+    union {
+        struct {
+            tn_time retransmit_at; /* deadlines, TN_NEVER: none. Retransmission, or persist (TCP_PERSIST) */
+            tn_time ack_at;        /* a delayed acknowledgement */
+            tn_time wait_at;       /* FIN-WAIT-2; keep-alive in states before it */
+        };
+        struct {                             /* LISTEN */
+            struct tcp_half_open *half_open; /* its half-open connections, oldest first */
+            struct tcp_half_open **half_open_end;
+            uint32_t half_open_count : 31;
+            uint32_t cookies_sent : 1; /* at least one, the last one at cookies_at (tcp_clock()) */
+            uint32_t cookies_at;
+        };
+    };
     tn_time progress_at; /* when the peer last acknowledged something, or the first unacknowledged was sent */
     tn_time delivered; /* the latest time of sending among what the peer has (RFC 8985 §5.2: RACK.xmit_ts) */
 
@@ -304,9 +340,52 @@ struct tcp_conn {
     uint32_t cause;              /* serial of the last frame of this batch, for the trace; 0: none */
 };
 
+/* ---- Connections without a socket ---- */
+
+/* SYN-RECEIVED after a SYN to a listener (syn_queue.c, listen.c). */
+struct tcp_half_open {
+    struct tn_flow flow; /* time: tcp_microseconds() of the SYN */
+    struct tn_timer timer;
+    struct tn_socket *listener;
+    struct tcp_half_open *next; /* of the same listener: the next younger one */
+    struct tcp_half_open **link;
+    uint32_t iss;
+    uint32_t irs; /* the SYN's own number */
+    uint32_t ts_recent;
+    uint32_t flags;  /* TCP_TIMESTAMPS, TCP_SACK, TCP_SCALE, TCP_ECN: agreed */
+    uint16_t mss;    /* the peer's; 0: it told none */
+    uint16_t window; /* … as in its SYN */
+    uint8_t snd_scale;
+    uint8_t rcv_scale;
+    uint8_t tries;   /* times the SYN-ACK was sent again */
+    uint8_t answers; /* to what was refused, since it was sent last */
+};
+static_assert(sizeof(struct tcp_half_open) == 104,
+              "with IPv4 addresses and its share of the table 120 bytes");
+
+/* TIME-WAIT (time_wait.c). */
+#define TCP_TIME_WAIT_NUMBER_MASK 0xffffffu
+
+struct tcp_time_wait {
+    struct tn_flow flow; /* mark: timestamps were agreed; time: when it ends (tcp_clock()) */
+    uint32_t rcv_nxt;
+    uint32_t snd_nxt;
+    uint32_t ts_recent;
+    uint32_t younger : 24; /* number of the next in the queue, + 1; 0: none */
+    uint32_t renewed : 1;  /* `time` was moved since it was queued */
+    uint32_t answers : 7;
+};
+static_assert(sizeof(struct tcp_time_wait) == 40, "with IPv4 addresses and its share of the table 56 bytes");
+
 static inline struct tn_socket *tcp_socket(struct tcp_conn *conn)
 {
     return tn_socket_of(conn);
+}
+
+/* For times of which only the difference counts: microseconds, modulo 2^32 (71 minutes). */
+static inline uint32_t tcp_microseconds(struct tn_self *self)
+{
+    return (uint32_t)(self->core->now(self) / TN_USEC);
 }
 
 /* The clock of timestamps and of what needs no more: milliseconds, modulo 2^32 (RFC 7323 §5.4 allows 1 ms to 1 s). */
@@ -353,6 +432,16 @@ struct tcp_segment {
 static inline uint32_t tcp_segment_end(const struct tcp_segment *seg)
 {
     return seg->seq + seg->len + (seg->flags & TN_TCP_SYN ? 1 : 0) + (seg->flags & TN_TCP_FIN ? 1 : 0);
+}
+
+/* Table 6: whether any of the segment lies in the window. */
+static inline bool tcp_acceptable(uint32_t rcv_nxt, uint32_t window, const struct tcp_segment *seg)
+{
+    uint32_t length = tcp_segment_end(seg) - seg->seq;
+    bool starts_inside = seg->seq - rcv_nxt < window;
+    if (length == 0)
+        return window == 0 ? seg->seq == rcv_nxt : starts_inside;
+    return window > 0 && (starts_inside || seg->seq + length - 1 - rcv_nxt < window);
 }
 
 /* Reads the options at the cursor into `seg`; false if a length is wrong. */
@@ -476,6 +565,11 @@ bool tcp_window_update_due(const struct tcp_conn *conn);
 /* ---- connection.c ---- */
 
 void tcp_conn_init(struct tcp_conn *conn);
+/* A line in the trace: the connection goes from one state to another. */
+struct tcp_ends;
+void tcp_trace_state(struct tn_self *self, const struct tcp_ends *ends, const char *from, const char *to);
+/* What is sent to a peer that told no MSS (§3.7.1, MUST-15). */
+uint16_t tcp_default_mss(uint8_t family);
 const char *tcp_state_name(uint8_t state);
 void tcp_set_state(struct tn_self *self, struct tcp_conn *conn, enum tcp_conn_state state);
 /* The connection is looked at (tcp_output) when this batch ends. */
@@ -505,8 +599,10 @@ void tcp_finish(struct tn_self *self, struct tcp_conn *conn, int error);
 
 /* ---- ecn.c ---- */
 
-/* What this side wants. TCP_PASSIVE is set if need be. */
+/* What this side wants of a connection that it begins. */
 void tcp_ecn_begin(struct tn_self *self, struct tcp_conn *conn);
+/* TCP_ECN if this side agrees with the peer's SYN, else 0. */
+uint32_t tcp_ecn_agree(struct tn_self *self, const struct tcp_segment *syn);
 /* The peer's SYN or SYN-ACK says whether it agrees. */
 void tcp_ecn_take_syn(struct tcp_conn *conn, const struct tcp_segment *seg);
 /* Flags of the SYN or SYN-ACK that is being sent. */
@@ -518,7 +614,41 @@ void tcp_ecn_acknowledged(struct tn_self *self, struct tcp_conn *conn, const str
 /* A segment is being sent: adds to its flags, and returns the ECN field of its packet. */
 uint8_t tcp_ecn_send(struct tcp_conn *conn, uint32_t seq, uint32_t len, uint8_t *flags);
 
+/* ---- numbers.c ---- */
+
+/* A connection's two ends. */
+struct tcp_ends {
+    struct tn_addr local;
+    struct tn_addr remote;
+    uint16_t local_port;
+    uint16_t remote_port;
+    uint16_t vrf;
+    uint8_t family;
+};
+
+struct tcp_ends tcp_socket_ends(const struct tn_socket *sock);
+struct tcp_ends tcp_packet_ends(const struct tn_packet *packet); /* of one that was received */
+struct tcp_ends tcp_flow_ends(struct tn_self *self, const struct tn_flow *flow);
+/* RFC 6528 §3: ISN = M + F(localip, localport, remoteip, remoteport, secretkey), M a clock of 4 microseconds. */
+uint32_t tcp_initial_sequence(struct tn_self *self, const struct tcp_ends *ends);
+/* What is added to tcp_clock() in timestamps, not the same for all connections (RFC 7323 §5.4). */
+uint32_t tcp_timestamp_offset(struct tn_self *self, const struct tcp_ends *ends);
+
 /* ---- segment.c ---- */
+
+/* What a header holds besides the ports. */
+struct tcp_header {
+    uint32_t seq;
+    uint32_t ack;
+    uint16_t window;
+    uint8_t flags;
+    uint8_t ecn; /* of the IP header */
+    const uint8_t *options;
+    size_t options_len; /* a multiple of 4 */
+};
+
+/* Puts the header before the packet's data. Addresses, ports and family of the packet are set. */
+void tcp_push_header(struct tn_packet *packet, const struct tcp_header *from);
 
 #define TCP_SUPER_OCTETS \
     (65535 - 120) /* of a network packet, less the longest headers of network and transport */
@@ -542,10 +672,53 @@ void tcp_send_ack_at(struct tn_self *self, struct tcp_conn *conn, uint32_t seq);
 void tcp_send_syn(struct tn_self *self, struct tcp_conn *conn);
 /* Sends <SEQ=SND.NXT><CTL=RST,ACK>. */
 void tcp_send_reset(struct tn_self *self, struct tcp_conn *conn);
+/* The MSS that this side tells to who is reached by this path (§3.7.1). */
+uint16_t tcp_path_mss(struct tn_self *self, uint8_t family, const struct tn_path *path);
+
+/* ---- reply.c ---- */
+
+/* Where a segment without a socket goes. */
+struct tcp_reply {
+    struct tcp_ends ends;
+    struct tn_path path; /* by tcp_reply_route() */
+    uint32_t serial;     /* of the frame that caused it, for the trace; 0: none */
+    uint8_t ttl;
+    uint8_t tos;
+};
+
+/* False: there is no way to the remote end. */
+bool tcp_reply_route(struct tn_self *self, struct tcp_reply *reply);
+void tcp_reply_send(struct tn_self *self, const struct tcp_reply *reply, const struct tcp_header *header);
 /* Answers a segment of no connection with a reset (§3.10.7.1). Does not consume it. */
 void tcp_reply_reset(struct tn_self *self, const struct tcp_segment *seg);
-/* The MSS that this side tells (§3.7.1). */
-uint16_t tcp_own_mss(struct tn_self *self, struct tcp_conn *conn);
+/* … with an acknowledgement, with a timestamp that echoes ts_recent if `timestamps`. Sets header->flags and options. */
+void tcp_reply_ack(struct tn_self *self, const struct tcp_segment *seg, struct tcp_header *header,
+                   bool timestamps, uint32_t ts_recent);
+
+/* ---- syn_queue.c ---- */
+
+/* A new record, queued at the listener, for the sender of the packet; its numbers are the caller's. NULL: no room. */
+struct tcp_half_open *tcp_half_open_new(struct tn_self *self, struct tn_socket *listener,
+                                        const struct tn_packet *packet);
+void tcp_half_open_free(struct tn_self *self, struct tcp_half_open *half);
+void tcp_half_open_free_all(struct tn_self *self, struct tcp_conn *listener);
+/* Whether most of the listener's places are taken. */
+bool tcp_syn_queue_crowded(struct tn_self *self, const struct tcp_half_open *half);
+
+/* ---- time_wait.c ---- */
+
+/* The connection goes on as a record without a socket. Its own record may be gone afterwards. */
+void tcp_enter_time_wait(struct tn_self *self, struct tcp_conn *conn);
+void tcp_time_wait_timer(struct tn_self *self, struct tn_timer *timer);
+/* A segment for it. Consumes it. */
+void tcp_input_time_wait(struct tn_self *self, struct tcp_time_wait *record, struct tcp_segment *seg);
+/* RFC 6191 §2: whether the segment is a SYN that cannot be an old one, so that a new connection may begin. */
+bool tcp_time_wait_begins_anew(struct tn_self *self, const struct tcp_time_wait *record,
+                               const struct tcp_segment *seg);
+/* A new connection takes the place of the record, which is found no more; returns the least ISN that it must have. */
+uint32_t tcp_time_wait_replace(struct tn_self *self, struct tcp_time_wait *record);
+/* Whether this side may begin a new connection in its place. */
+bool tcp_time_wait_yields(struct tn_self *self, const struct tcp_time_wait *record);
 
 /* ---- close.c ---- */
 
@@ -555,7 +728,6 @@ void tcp_close_send(struct tn_self *self, struct tcp_conn *conn);
 void tcp_close(struct tn_self *self, struct tn_socket *sock, bool abort);
 /* Resets the connection and ends it with `error`. The record is gone afterwards. */
 void tcp_abort(struct tn_self *self, struct tcp_conn *conn, int error);
-void tcp_enter_time_wait(struct tn_self *self, struct tcp_conn *conn);
 /* Our FIN was acknowledged. False: the connection has ended, the record is gone. */
 bool tcp_fin_acked(struct tn_self *self, struct tcp_conn *conn);
 /* The peer's FIN is next in order: moves beyond it. */
@@ -606,11 +778,32 @@ void tcp_user_received(struct tn_self *self, struct tn_socket *sock);
 
 /* transport->connect: an active OPEN. */
 int tcp_connect(struct tn_self *self, struct tn_socket *sock);
-/* A segment for a listener, for a connection in SYN-SENT. Consume it. */
-void tcp_input_listen(struct tn_self *self, struct tn_socket *listener, struct tcp_segment *seg);
+/* What an active and a passive OPEN have in common. The socket's addresses and ports are set. */
+void tcp_begin(struct tn_self *self, struct tcp_conn *conn, uint32_t iss);
+/* A segment for a connection in SYN-SENT. Consumes it. */
 void tcp_input_syn_sent(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg);
 /* The handshake is complete: ESTABLISHED. `seg` acknowledged our SYN; snd_una has moved. */
 void tcp_establish(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg);
+
+/* ---- syn_cookie.c ---- */
+
+/* The initial sequence number with which a SYN is answered without remembering it. */
+uint32_t tcp_cookie_make(struct tn_self *self, const struct tcp_ends *ends, uint32_t irs, uint16_t mss);
+/* The peer's MSS, if the number is a cookie that was made for it less than two minutes ago; else 0. */
+uint16_t tcp_cookie_check(struct tn_self *self, const struct tcp_ends *ends, uint32_t irs, uint32_t cookie);
+/* A timestamp (before the connection's offset is added) that carries the agreed options; and these options of one. */
+uint32_t tcp_cookie_stamp(struct tn_self *self, uint32_t flags, uint8_t snd_scale);
+uint32_t tcp_cookie_flags(uint32_t stamp, uint8_t *snd_scale);
+
+/* ---- listen.c ---- */
+
+void tcp_half_open_timer(struct tn_self *self, struct tn_timer *timer);
+/* A segment for a listener, for a half-open connection. Consume it and return NULL, or return the connection that it has
+ * established, which takes the rest of it. `least_iss`: what a new ISN must not be below, or NULL. */
+struct tcp_conn *tcp_input_listen(struct tn_self *self, struct tn_socket *listener, struct tcp_segment *seg,
+                                  const uint32_t *least_iss);
+struct tcp_conn *tcp_input_half_open(struct tn_self *self, struct tcp_half_open *half,
+                                     struct tcp_segment *seg);
 
 /* ---- input.c ---- */
 

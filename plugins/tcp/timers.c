@@ -1,5 +1,5 @@
 /* timers.c: what happens when nothing happens: retransmission (RFC 6298 §5), window probes, delayed acknowledgements,
- * keep-alive (§3.8.4), the ends of TIME-WAIT and FIN-WAIT-2, and giving up (§3.8.3).
+ * keep-alive (§3.8.4), the end of FIN-WAIT-2, and giving up (§3.8.3).
  *
  * Giving up: R1 is reached with the third retransmission: the path is looked up anew and the user is told that there is
  * trouble. R2 is a time, not a number: so long may nothing be acknowledged. */
@@ -125,8 +125,7 @@ static void rest(struct tn_self *self, struct tcp_conn *conn)
 static bool wait_over(struct tn_self *self, struct tcp_conn *conn)
 {
     conn->wait_at = TN_NEVER;
-    if (conn->state == TCP_ST_TIME_WAIT ||
-        (conn->state == TCP_ST_FIN_WAIT_2 && tcp_socket(conn)->flags & TN_SOCK_CLOSED)) {
+    if (conn->state == TCP_ST_FIN_WAIT_2 && tcp_socket(conn)->flags & TN_SOCK_CLOSED) {
         tcp_finish(self, conn, 0);
         return false;
     }

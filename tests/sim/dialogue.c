@@ -14,6 +14,9 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 
+#include "flow.h"
+#include "slot.h"
+
 #define PACKET_MAX 70000
 #define TICK       (100 * TN_USEC) /* of the stack's timers */
 
@@ -488,6 +491,22 @@ unsigned stack_said(struct dialogue *d)
     return n;
 }
 
+/* Of a connection that has no socket. */
+static const char *state_of_flow(struct dialogue *d)
+{
+    struct tn_slot *tcp = tn_slot_by_name(d->stack, "tcp");
+    const struct tn_tuple tuple = {
+        .local = tn_addr_from(d->own, 4),
+        .remote = tn_addr_from(d->other, 4),
+        .local_port = d->port,
+        .remote_port = d->peer_port,
+        .transport = tcp->self.slot,
+        .family = AF_INET,
+    };
+    const struct tn_flow *flow = tn_flow_find(d->stack, &tuple);
+    return flow ? tcp->self.plugin->transport->flow_state_name(&tcp->self, flow) : "";
+}
+
 const char *stack_state(struct dialogue *d)
 {
     static const char *const names[] = {
@@ -497,7 +516,7 @@ const char *stack_state(struct dialogue *d)
     struct tcp_info info;
     socklen_t len = sizeof(info);
     if (d->fd < 0 || tn_getsockopt(d->stack, d->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-        return "";
+        return state_of_flow(d);
     return names[info.tcpi_state];
 }
 

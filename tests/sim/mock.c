@@ -258,14 +258,6 @@ struct tn_socket *mock_child(struct mock *mock, struct tn_socket *listener, uint
     return tn_core_socket_child(&mock->stream.slot.self, listener, &syn);
 }
 
-struct tn_socket *mock_ready_child(struct mock *mock, struct tn_socket *listener, uint16_t port)
-{
-    struct tn_socket *child = mock_child(mock, listener, port);
-    if (child)
-        tn_core_socket_ready(&mock->stream.slot.self, child);
-    return child;
-}
-
 bool mock_deliver(struct mock *mock, struct tn_socket *sock, const void *bytes, size_t len)
 {
     struct mock_transport *t = sock->type == SOCK_STREAM ? &mock->stream : &mock->datagram;

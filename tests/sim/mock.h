@@ -51,8 +51,6 @@ void mock_end(struct mock *mock);
 
 /* A connection from 10.0.0.9:`port` to the listener, in its handshake; NULL if it is refused. */
 struct tn_socket *mock_child(struct mock *mock, struct tn_socket *listener, uint16_t port);
-/* The same, ready to be accepted. */
-struct tn_socket *mock_ready_child(struct mock *mock, struct tn_socket *listener, uint16_t port);
 /* Data comes in for a socket, in a buffer of an Ethernet frame's size. */
 bool mock_deliver(struct mock *mock, struct tn_socket *sock, const void *bytes, size_t len);
 struct tn_packet *mock_packet(struct mock *mock, const void *bytes, size_t len);

@@ -195,11 +195,6 @@ static void transport_step(void)
         if (sock)
             (void)mock_child(&mock, sock, (uint16_t)below(60000));
         break;
-    case 1:
-        sock = pick(TN_SOCK_PENDING, TN_SOCK_ABORTED);
-        if (sock)
-            tn_core_socket_ready(stream, sock);
-        break;
     case 2:
         sock = pick(TN_SOCK_CONNECTING, TN_SOCK_ABORTED);
         if (sock)

@@ -230,9 +230,8 @@ static void connections_are_accepted_in_order(void **state)
     socklen_t len = sizeof(sa);
     int fd = listener_on(80, 5);
     assert_int_equal(tn_accept(stack, fd, NULL, NULL), -EAGAIN);
-    mock_ready_child(&mock, mock_socket(&mock, fd), 1001);
-    struct tn_socket *slow = mock_child(&mock, mock_socket(&mock, fd), 1002);
-    mock_ready_child(&mock, mock_socket(&mock, fd), 1003);
+    mock_child(&mock, mock_socket(&mock, fd), 1001);
+    mock_child(&mock, mock_socket(&mock, fd), 1003);
     assert_int_equal(ready(fd), POLLIN);
     int one = tn_accept(stack, fd, (struct sockaddr *)&sa, &len);
     assert_int_equal(ntohs(sa.sin_port), 1001);
@@ -240,7 +239,7 @@ static void connections_are_accepted_in_order(void **state)
     int two = tn_accept(stack, fd, (struct sockaddr *)&sa, &len);
     assert_int_equal(ntohs(sa.sin_port), 1003);
     assert_int_equal(tn_accept(stack, fd, NULL, NULL), -EAGAIN);
-    tn_core_socket_ready(stream, slow);
+    mock_child(&mock, mock_socket(&mock, fd), 1002);
     int three = tn_accept(stack, fd, (struct sockaddr *)&sa, &len);
     assert_int_equal(ntohs(sa.sin_port), 1002);
     assert_int_equal(ready(fd), 0);
@@ -255,7 +254,7 @@ static void connections_are_accepted_in_order(void **state)
 static void what_came_before_accept_is_there(void **state)
 {
     int fd = listener_on(80, 5);
-    struct tn_socket *child = mock_ready_child(&mock, mock_socket(&mock, fd), 1001);
+    struct tn_socket *child = mock_child(&mock, mock_socket(&mock, fd), 1001);
     mock_deliver(&mock, child, "early", 5);
     tn_core_socket_eof(stream, child);
     int conn = tn_accept(stack, fd, NULL, NULL);
@@ -265,41 +264,18 @@ static void what_came_before_accept_is_there(void **state)
     tn_close(stack, fd);
 }
 
-static void backlog_counts_handshakes_and_is_limited(void **state)
+static void accept_queue_is_limited(void **state)
 {
-    int fd = listener_on(80, 2);
+    int fd = listener_on(80, 2); /* one more (listen(2)) */
     struct tn_socket *listener = mock_socket(&mock, fd);
     struct tn_socket *first = mock_child(&mock, listener, 1001);
     assert_non_null(mock_child(&mock, listener, 1002));
-    assert_non_null(mock_ready_child(&mock, listener, 1003));
+    assert_non_null(mock_child(&mock, listener, 1003));
     assert_null(mock_child(&mock, listener, 1004));
     assert_int_equal(tn_stack_counter(stack, "core", "backlog-limit"), 1);
-    tn_core_socket_free(stream, first); /* it gave up in its handshake */
+    tn_core_socket_free(stream, first); /* it was reset while it waited */
     assert_non_null(mock_child(&mock, listener, 1004));
-    tn_close(stack, fd);
-}
-
-/* A flood of beginnings that never end does not shut the listener: the oldest goes, silently, once it has had its time. */
-static void old_handshake_makes_room_for_a_new_one(void **state)
-{
-    int fd = listener_on(80, 2);
-    struct tn_socket *listener = mock_socket(&mock, fd);
-    struct tn_socket *done = mock_child(&mock, listener, 1001);
-    mock_child(&mock, listener, 1002);
-    mock_child(&mock, listener, 1003);
-    tn_core_socket_ready(stream, done);
-    stack->now += TN_SEC - 1;
-    assert_null(mock_child(&mock, listener, 1004));
-    stack->now += 1;
-    assert_non_null(mock_child(&mock, listener, 1004));
-    assert_non_null(mock_child(&mock, listener, 1005));
-    assert_null(mock_child(&mock, listener, 1006)); /* those in the queue are young or done */
-    assert_int_equal(tn_stack_counter(stack, "core", "handshakes-evicted"), 2);
-    assert_int_equal(tn_stack_counter(stack, "core", "backlog-limit"), 2);
-    assert_int_equal(mock.stream.aborts, 2);
-    assert_ptr_equal(listener->accept_queue, done);
-    assert_int_equal(listener->child_list->remote_port, 1004);
-    assert_int_equal(listener->child_list->next->remote_port, 1005);
+    assert_null(mock_child(&mock, listener, 1005));
     tn_close(stack, fd);
 }
 
@@ -308,8 +284,8 @@ static void closing_a_listener_resets_who_waits(void **state)
     int fd = listener_on(80, 10);
     struct tn_socket *listener = mock_socket(&mock, fd);
     mock_child(&mock, listener, 1001);
-    mock_ready_child(&mock, listener, 1002);
-    mock_ready_child(&mock, listener, 1003);
+    mock_child(&mock, listener, 1002);
+    mock_child(&mock, listener, 1003);
     int conn = tn_accept(stack, fd, NULL, NULL);
     mock.stream.keeps = true;
     tn_close(stack, fd);
@@ -326,24 +302,12 @@ static void connection_reset_while_waiting_is_accepted_and_fails(void **state)
 {
     char c;
     int fd = listener_on(80, 5);
-    struct tn_socket *child = mock_ready_child(&mock, mock_socket(&mock, fd), 1001);
+    struct tn_socket *child = mock_child(&mock, mock_socket(&mock, fd), 1001);
     tn_core_socket_fail(stream, child, ECONNRESET);
     int conn = tn_accept(stack, fd, NULL, NULL);
     assert_true(conn >= 0);
     assert_int_equal(tn_recv(stack, conn, &c, 1, 0), -ECONNRESET);
     tn_close(stack, conn);
-    tn_close(stack, fd);
-}
-
-static void connection_that_fails_in_its_handshake_goes(void **state)
-{
-    int fd = listener_on(80, 1);
-    struct tn_socket *child = mock_child(&mock, mock_socket(&mock, fd), 1001);
-    tn_core_socket_fail(stream, child, ECONNRESET);
-    step();
-    assert_int_equal(mock.stream.aborts, 1);
-    assert_int_equal(tn_sockets_count(stack), 1);
-    assert_int_equal(tn_accept(stack, fd, NULL, NULL), -EAGAIN);
     tn_close(stack, fd);
 }
 
@@ -355,7 +319,7 @@ static void child_inherits_options(void **state)
     set_option(fd, SO_REUSEADDR, 1);
     bind_to(fd, "0.0.0.0", 80);
     tn_listen(stack, fd, 1);
-    mock_ready_child(&mock, mock_socket(&mock, fd), 1001);
+    mock_child(&mock, mock_socket(&mock, fd), 1001);
     int conn = tn_accept(stack, fd, NULL, NULL);
     assert_int_equal(option(conn, SO_RCVBUF), 11111);
     assert_int_equal(option(conn, SO_KEEPALIVE), 1);
@@ -444,7 +408,7 @@ static void removed_transport_is_enetdown(void **state)
 {
     char c;
     int fd = mock_connected(&mock), listener = listener_on(80, 5), datagram = open_datagram();
-    struct tn_socket *waiting = mock_ready_child(&mock, mock_socket(&mock, listener), 1001);
+    struct tn_socket *waiting = mock_child(&mock, mock_socket(&mock, listener), 1001);
     assert_non_null(waiting);
     tn_sockets_close_transport(stack, &mock.stream.slot);
     step();
@@ -480,11 +444,9 @@ int main(void)
         WORDS_TEST(shutdown_for_reading_ends_data),
         WORDS_TEST(connections_are_accepted_in_order),
         WORDS_TEST(what_came_before_accept_is_there),
-        WORDS_TEST(backlog_counts_handshakes_and_is_limited),
-        WORDS_TEST(old_handshake_makes_room_for_a_new_one),
+        WORDS_TEST(accept_queue_is_limited),
         WORDS_TEST(closing_a_listener_resets_who_waits),
         WORDS_TEST(connection_reset_while_waiting_is_accepted_and_fails),
-        WORDS_TEST(connection_that_fails_in_its_handshake_goes),
         WORDS_TEST(child_inherits_options),
         WORDS_TEST(lookup_prefers_connection_then_address_then_any),
         WORDS_TEST(closed_socket_lives_until_its_transport_is_done),

@@ -228,6 +228,7 @@ static void in_time_wait(const char *options, uint32_t ts)
 }
 
 /* RFC 1337 */
+/* conformance: 1337 3 F1 */
 static void reset_does_not_end_time_wait(void **state)
 {
     in_time_wait("mss 1460", 0);
@@ -239,6 +240,7 @@ static void reset_does_not_end_time_wait(void **state)
 }
 
 /* RFC 6191 */
+/* conformance: 6191 2 no timestamps */
 static void later_syn_ends_time_wait(void **state)
 {
     in_time_wait("mss 1460", 0);
@@ -258,7 +260,7 @@ static void earlier_syn_does_not_end_time_wait(void **state)
     dialogue_stop(&d);
 }
 
-/* conformance: 9293 SHLD-4 */
+/* conformance: 9293 SHLD-4; 6191 2 timestamps */
 static void syn_with_a_later_timestamp_ends_time_wait(void **state)
 {
     in_time_wait("mss 1460,nop,nop,TS val 1000 ecr 0", 1000);
@@ -272,7 +274,7 @@ static void syn_with_a_later_timestamp_ends_time_wait(void **state)
 
 /* ---- RST ---- */
 
-/* conformance: 9293 MUST-12; 9293 3.10.7.4 second */
+/* conformance: 9293 MUST-12; 9293 3.10.7.4 second; 5961 3.2 exact */
 static void reset_at_the_edge_ends_the_connection(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -293,6 +295,7 @@ static void reset_may_carry_text(void **state)
 
 /* conformance: 9293 3.10.7.4 second */
 /* RFC 5961 §3 */
+/* conformance: 5961 3.2 window */
 static void reset_in_the_window_is_challenged(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -306,6 +309,7 @@ static void reset_in_the_window_is_challenged(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 5961 3.2 outside */
 static void reset_outside_the_window_is_ignored(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -319,6 +323,7 @@ static void reset_outside_the_window_is_ignored(void **state)
 
 /* conformance: 9293 3.10.7.4 fourth */
 /* RFC 5961 §4 */
+/* conformance: 5961 4.2 */
 static void syn_in_an_open_connection_is_challenged(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -331,6 +336,7 @@ static void syn_in_an_open_connection_is_challenged(void **state)
 }
 
 /* RFC 5961 §5 */
+/* conformance: 5961 5.2 */
 static void very_old_acknowledgement_is_challenged(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -344,6 +350,7 @@ static void very_old_acknowledgement_is_challenged(void **state)
 }
 
 /* RFC 5961 §7, §10 */
+/* conformance: 5961 7 */
 static void challenges_are_limited(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -410,6 +417,7 @@ static void closing_a_listener_resets_what_nobody_accepted(void **state)
 
 /* conformance: 9293 MUST-55; 9293 MUST-56 */
 /* RFC 5461: what would end an attempt to connect does not end a connection. */
+/* conformance: 5927 5.2; 5927 6 */
 static void icmp_errors_do_not_end_a_connection(void **state)
 {
     established(&d, "{}", "mss 1460");
@@ -427,6 +435,7 @@ static void icmp_errors_do_not_end_a_connection(void **state)
 }
 
 /* RFC 1191 */
+/* conformance: 5927 4.1 */
 static void fragmentation_needed_lowers_the_segment_size(void **state)
 {
     established(&d, "{}", "mss 1460");

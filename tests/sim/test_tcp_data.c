@@ -636,7 +636,7 @@ static void trace_describes_segments_and_states(void **state)
     stack(&d, "S. 0 ack 1");
     assert_traced(
         "tcp 40000 > 7 [S] seq 5000 ack 0 win 65535 <mss 1460,sackOK,TS val 7 ecr 0,nop,wscale 7> len 0\n");
-    assert_traced("10.0.7.7:7 CLOSED -> SYN-RECEIVED\n");
+    assert_traced("10.0.7.7:7 LISTEN -> SYN-RECEIVED\n");
     peer(&d, ". 1 ack 1 <nop,nop,TS val 8 ecr *>");
     assert_traced("10.0.7.7:7 SYN-RECEIVED -> ESTABLISHED\n");
     user_accepts(&d);

@@ -297,22 +297,6 @@ static void fin_with_the_last_ack_is_taken(void **state)
     dialogue_stop(&d);
 }
 
-static void full_backlog_drops_syns_silently(void **state)
-{
-    listening("{}");
-    for (int i = 0; i < 6; i++) { /* backlog 5 means 6 (listen(2)) */
-        d.iss_known = false;
-        peer(&d, "S 0");
-        stack(&d, "S. 0 ack 1");
-        d.peer_port++;
-    }
-    peer(&d, "S 0");
-    stack_silent(&d);
-    assert_int_equal(tcp_drops(&d, "backlog-full"), 1);
-    (void)stack_said(&d);
-    dialogue_stop(&d);
-}
-
 /* ---- SYN-SENT ---- */
 
 static void connect_sends_a_syn_with_all_options(void **state)
@@ -527,7 +511,6 @@ int main(void)
         cmocka_unit_test(new_syn_in_the_window_returns_a_passive_open_to_listen),
         cmocka_unit_test(data_with_the_last_ack_is_taken),
         cmocka_unit_test(fin_with_the_last_ack_is_taken),
-        cmocka_unit_test(full_backlog_drops_syns_silently),
         cmocka_unit_test(connect_sends_a_syn_with_all_options),
         cmocka_unit_test(options_that_are_off_are_not_offered),
         cmocka_unit_test(syn_is_repeated_with_backoff_for_three_minutes),

@@ -323,6 +323,7 @@ static struct tn_socket *connecting(const struct tn_addr *remote, uint16_t remot
     return sock;
 }
 
+/* conformance: 6056 3.2 */
 static void ephemeral_ports_are_in_range_and_differ(void **state)
 {
     struct tn_socket *socks[100];
@@ -336,6 +337,7 @@ static void ephemeral_ports_are_in_range_and_differ(void **state)
         sock_free(socks[i]);
 }
 
+/* conformance: 6056 3.1 */
 static void ephemeral_port_is_not_used_again_at_once(void **state)
 {
     struct tn_socket *s = connecting(&far, 80);
@@ -347,6 +349,7 @@ static void ephemeral_port_is_not_used_again_at_once(void **state)
 }
 
 /* RFC 6056 §3.3.3: what one destination sees says nothing about the next port for another. */
+/* conformance: 6056 3.3.3 */
 static void ephemeral_ports_of_destinations_are_unrelated(void **state)
 {
     unsigned near = 0;
