@@ -25,8 +25,8 @@ struct local_node {
 
 struct address_entry {
     struct tn_address address;
-    struct address_entry *next; /* of the interface, in order of addition */
-    struct local_node unicast;
+    struct address_entry *next;  /* of the interface, in order of addition */
+    struct local_node unicast;   /* in the table while the address is in use, as is the other */
     struct local_node broadcast; /* kind TN_LOCAL_NONE: the subnet has none */
 };
 
@@ -109,7 +109,7 @@ bool tn_address_source(const struct tn_stack *stack, uint8_t family, int vrf, ui
     const struct tn_address *best = NULL;
     for (const struct address_entry *e = stack->addresses->of[ifindex]; e; e = e->next) {
         const struct tn_address *a = &e->address;
-        if (a->family != family || (vrf >= 0 && a->vrf != vrf))
+        if (a->family != family || (vrf >= 0 && a->vrf != vrf) || a->state != TN_ADDRESS_IN_USE)
             continue;
         bool holds = near && tn_prefix_holds(&a->addr, a->prefix_len, near);
         if (!best || holds)
@@ -169,11 +169,18 @@ static struct address_entry **find_entry(struct tn_stack *stack, const struct tn
     return NULL;
 }
 
-/* An address must be the only one of its kind in its VRF, and on its interface. */
+/* An address must be the only one of its kind in its VRF, and on its interface, also while it is not in use. */
 static bool is_taken(struct tn_stack *stack, const struct tn_address *address)
 {
     const struct local_node *n = find_local(stack, address->family, 0, address->vrf, &address->addr);
-    return (n && n->kind == TN_LOCAL_UNICAST) || find_entry(stack, address);
+    if ((n && n->kind == TN_LOCAL_UNICAST) || find_entry(stack, address))
+        return true;
+    for (uint16_t i = 1; i <= TN_INTERFACES_MAX; i++)
+        for (const struct address_entry *e = stack->addresses->of[i]; e; e = e->next)
+            if (e->address.state != TN_ADDRESS_IN_USE && e->address.vrf == address->vrf &&
+                e->address.family == address->family && tn_addr_equal(&e->address.addr, &address->addr))
+                return true;
+    return false;
 }
 
 static void enter_node(struct tn_stack *stack, struct address_entry *e, struct local_node *n,
@@ -214,8 +221,8 @@ static bool subnet_is_shared(struct tn_stack *stack, const struct address_entry 
 {
     const struct tn_address *a = &mine->address;
     for (const struct address_entry *e = stack->addresses->of[a->ifindex]; e; e = e->next)
-        if (e != mine && e->address.family == a->family && e->address.vrf == a->vrf &&
-            e->address.prefix_len == a->prefix_len &&
+        if (e != mine && e->address.state == TN_ADDRESS_IN_USE && e->address.family == a->family &&
+            e->address.vrf == a->vrf && e->address.prefix_len == a->prefix_len &&
             tn_prefix_holds(&a->addr, a->prefix_len, &e->address.addr))
             return true;
     return false;
@@ -230,48 +237,87 @@ static void tell_network(struct tn_stack *stack, const struct tn_address *a, boo
         ops->address_changed(network, &ifc->pub, &a->addr, a->prefix_len, added);
 }
 
-static void free_entry(struct tn_stack *stack, struct address_entry *e)
+/* ---- In use, or not ---- */
+
+static int use(struct tn_stack *stack, struct address_entry *e)
 {
+    struct tn_address *a = &e->address;
+    struct tn_route route = connected_route(a);
+    int err = tn_route_add(stack, &route);
+    if (err < 0 && err != -EEXIST)
+        return err;
+    enter_node(stack, e, &e->unicast, TN_LOCAL_UNICAST, &a->addr);
+    struct tn_self *network;
+    const struct tn_network_ops *ops = network_of(stack, a->family, &network);
+    if (ops)
+        enter_broadcast(stack, e, ops);
+    a->state = TN_ADDRESS_IN_USE;
+    tn_paths_changed(stack);
+    tell_network(stack, a, true);
+    return 0;
+}
+
+static void use_no_more(struct tn_stack *stack, struct address_entry *e)
+{
+    if (e->address.state != TN_ADDRESS_IN_USE)
+        return;
+    tell_network(stack, &e->address, false);
+    if (!subnet_is_shared(stack, e)) {
+        struct tn_route route = connected_route(&e->address);
+        (void)tn_route_remove(stack, &route);
+    }
     tn_htab_remove(&stack->addresses->table, &e->unicast.node);
     if (e->broadcast.kind != TN_LOCAL_NONE)
         tn_htab_remove(&stack->addresses->table, &e->broadcast.node);
+    e->broadcast.kind = TN_LOCAL_NONE;
+    e->address.state = TN_ADDRESS_TENTATIVE;
+    tn_paths_changed(stack);
+}
+
+/* ---- Adding, removing ---- */
+
+static struct address_entry *new_entry(struct tn_stack *stack, const struct tn_address *address)
+{
+    struct tn_addresses *t = stack->addresses;
+    struct address_entry *e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->address = *address;
+    e->address.state = TN_ADDRESS_TENTATIVE;
+    e->broadcast.kind = TN_LOCAL_NONE;
+    struct address_entry **last = &t->of[address->ifindex];
+    while (*last)
+        last = &(*last)->next;
+    *last = e;
+    t->count++;
+    return e;
+}
+
+static void free_entry(struct tn_stack *stack, struct address_entry **at)
+{
+    struct address_entry *e = *at;
+    *at = e->next;
     stack->addresses->count--;
     free(e);
 }
 
 int tn_address_add(struct tn_stack *stack, const struct tn_address *address)
 {
-    struct tn_addresses *t = stack->addresses;
     assert(address->ifindex >= 1 && address->ifindex <= TN_INTERFACES_MAX);
     if (is_taken(stack, address))
         return -EEXIST;
-    if (t->count >= stack->plan->limits.addresses)
+    if (stack->addresses->count >= stack->plan->limits.addresses)
         return -ENOSPC;
-    struct tn_route route = connected_route(address);
-    int err = tn_route_add(stack, &route);
-    if (err < 0 && err != -EEXIST)
-        return err;
-    struct address_entry *e = calloc(1, sizeof(*e));
-    if (!e) {
-        if (err == 0)
-            (void)tn_route_remove(stack, &route);
+    struct address_entry *e = new_entry(stack, address);
+    if (!e)
         return -ENOMEM;
-    }
-    e->address = *address;
-    struct address_entry **last = &t->of[address->ifindex];
-    while (*last)
-        last = &(*last)->next;
-    *last = e;
-    t->count++;
-    enter_node(stack, e, &e->unicast, TN_LOCAL_UNICAST, &address->addr);
-    struct tn_self *network;
-    const struct tn_network_ops *ops = network_of(stack, address->family, &network);
-    if (ops)
-        enter_broadcast(stack, e, ops);
-    tn_paths_changed(stack);
-    tell_network(stack, address, true);
-    tn_solicit_announce(stack, address->ifindex, address->family, &address->addr);
-    return 0;
+    bool brought = address->owner != TN_SLOT_CORE;
+    if (!tn_solicit_claim(stack, address->ifindex, address->family, &address->addr, brought))
+        return 0;
+    int err = use(stack, e);
+    if (err < 0)
+        (void)tn_address_remove(stack, address);
+    return err;
 }
 
 int tn_address_remove(struct tn_stack *stack, const struct tn_address *address)
@@ -279,17 +325,45 @@ int tn_address_remove(struct tn_stack *stack, const struct tn_address *address)
     struct address_entry **at = find_entry(stack, address);
     if (!at || (*at)->address.owner != address->owner)
         return -ENOENT;
-    struct address_entry *e = *at;
-    tell_network(stack, &e->address, false);
-    if (!subnet_is_shared(stack, e)) {
-        struct tn_route route = connected_route(&e->address);
-        (void)tn_route_remove(stack, &route);
-    }
-    *at = e->next;
-    free_entry(stack, e);
-    tn_paths_changed(stack);
+    use_no_more(stack, *at);
+    free_entry(stack, at);
+    tn_solicit_release(stack, address->ifindex, address->family, &address->addr);
     return 0;
 }
+
+/* ---- What the resolver found ---- */
+
+bool tn_address_find(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const struct tn_addr *addr,
+                     struct tn_address *out)
+{
+    for (const struct address_entry *e = stack->addresses->of[ifindex]; e; e = e->next)
+        if (e->address.family == family && tn_addr_equal(&e->address.addr, addr)) {
+            *out = e->address;
+            return true;
+        }
+    return false;
+}
+
+int tn_address_use(struct tn_stack *stack, const struct tn_address *address)
+{
+    struct address_entry **at = find_entry(stack, address);
+    if (!at)
+        return -ENOENT;
+    return (*at)->address.state == TN_ADDRESS_IN_USE ? 0 : use(stack, *at);
+}
+
+void tn_address_lose(struct tn_stack *stack, const struct tn_address *address, const uint8_t *lladdr,
+                     size_t len)
+{
+    struct address_entry **at = find_entry(stack, address);
+    if (!at)
+        return;
+    use_no_more(stack, *at);
+    (*at)->address.state = TN_ADDRESS_LOST;
+    memcpy((*at)->address.other, lladdr, tn_min(len, sizeof((*at)->address.other)));
+}
+
+/* ---- All ---- */
 
 int tn_addresses_init(struct tn_stack *stack)
 {
@@ -310,11 +384,8 @@ void tn_addresses_destroy(struct tn_stack *stack)
     if (!t)
         return;
     for (uint16_t i = 1; i <= TN_INTERFACES_MAX; i++)
-        while (t->of[i]) {
-            struct address_entry *e = t->of[i];
-            t->of[i] = e->next;
-            free_entry(stack, e);
-        }
+        while (t->of[i])
+            free_entry(stack, &t->of[i]);
     tn_htab_destroy(&t->table);
     free(t);
     stack->addresses = NULL;

@@ -7,22 +7,39 @@
 struct tn_stack;
 struct tn_ifc;
 
+/* What an address is good for. */
+enum tn_address_state {
+    TN_ADDRESS_TENTATIVE, /* being looked for on the link: not used yet */
+    TN_ADDRESS_IN_USE,
+    TN_ADDRESS_LOST, /* another station has it: not used */
+};
+
 struct tn_address {
     struct tn_addr addr;
     uint16_t ifindex;
     uint16_t vrf;
     uint8_t family;
     uint8_t prefix_len;
-    uint16_t owner; /* slot of the plugin that brought it; TN_SLOT_CORE: stack.yaml */
+    uint16_t owner;               /* slot of the plugin that brought it; TN_SLOT_CORE: stack.yaml */
+    uint8_t state;                /* enum tn_address_state; set by this file alone */
+    uint8_t other[TN_LLADDR_MAX]; /* TN_ADDRESS_LOST: who has it */
 };
 
 int tn_addresses_init(struct tn_stack *stack);
 void tn_addresses_destroy(struct tn_stack *stack);
-/* Adds the address with its connected route and its subnet's directed broadcast, and tells the network
- * plugin. -EEXIST, -ENOSPC (the limit), -ENOMEM. */
+/* Adds the address: as soon as the family's resolver lets it be used, with its connected route and its subnet's directed broadcast,
+ * and told to the network plugin. -EEXIST, -ENOSPC (the limit), -ENOMEM. */
 int tn_address_add(struct tn_stack *stack, const struct tn_address *address);
 /* Takes it away again, with its route; connections that use it are left to fail. -ENOENT. */
 int tn_address_remove(struct tn_stack *stack, const struct tn_address *address);
+/* The address on the interface, whatever its state; false if it is not there. */
+bool tn_address_find(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const struct tn_addr *addr,
+                     struct tn_address *out);
+/* Nobody else has it: it is in use from now on (0 if it is already). -ENOENT, -ENOSPC (routes), -ENOMEM. */
+int tn_address_use(struct tn_stack *stack, const struct tn_address *address);
+/* Station `lladdr` has it: it is not in use any more, but still there. */
+void tn_address_lose(struct tn_stack *stack, const struct tn_address *address, const uint8_t *lladdr,
+                     size_t len);
 /* All of them, in order of interface and addition; `each` must not change the table. */
 void tn_address_each(struct tn_stack *stack, void (*each)(void *context, const struct tn_address *address),
                      void *context);

@@ -1,4 +1,4 @@
-/* brought.c: addresses and routes that plugins bring. They lie in the same tables as those of stack.yaml, under the slot of
+/* brought.c: addresses and routes that plugins bring, and what resolvers say of addresses. They lie in the same tables as those of stack.yaml, under the slot of
  * the plugin, and go with it or with the interface. */
 #include "brought.h"
 
@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "route.h"
+#include "sockets.h"
 #include "stack.h"
 
 int tn_core_address_add(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
@@ -18,8 +19,11 @@ int tn_core_address_add(struct tn_self *self, struct tn_interface *ifc, uint8_t 
                                        .owner = self->slot};
     if (tn_core_address_class(self, family, addr) != TN_ADDR_UNICAST)
         return -EINVAL;
+    struct tn_address added;
     int err = tn_address_add(self->stack, &address);
-    if (err == 0 && self->plugin->address_event)
+    bool usable = err == 0 && tn_address_find(self->stack, ifc->index, family, addr, &added) &&
+                  added.state == TN_ADDRESS_IN_USE;
+    if (usable && self->plugin->address_event)
         self->plugin->address_event(self, ifc, family, addr, TN_ADDRESS_USABLE);
     return err;
 }
@@ -59,6 +63,42 @@ int tn_core_route_remove(struct tn_self *self, struct tn_interface *ifc, uint8_t
 {
     const struct tn_route route = route_of(self, ifc, family, to, prefix_len, via, metric);
     return tn_route_remove(self->stack, &route);
+}
+
+/* ---- What resolvers say ---- */
+
+/* Who brought the address is told; stack.yaml has nobody to tell. */
+static void tell_owner(struct tn_stack *stack, struct tn_interface *ifc, const struct tn_address *a,
+                       enum tn_address_event event)
+{
+    struct tn_slot *slot = a->owner != TN_SLOT_CORE ? stack->slots[a->owner] : NULL;
+    if (slot && slot->self.plugin->address_event)
+        slot->self.plugin->address_event(&slot->self, ifc, a->family, &a->addr, event);
+}
+
+/* RFC 5227 §2.4: connections are reset before the address goes. */
+static void address_lost(struct tn_stack *stack, struct tn_interface *ifc, const struct tn_address *a,
+                         const uint8_t *lladdr)
+{
+    if (a->state == TN_ADDRESS_IN_USE)
+        tn_sockets_abort_local(stack, a->family, a->vrf, &a->addr);
+    tn_address_lose(stack, a, lladdr, ifc->lladdr_len);
+    tell_owner(stack, ifc, a, TN_ADDRESS_CONFLICT);
+    if (a->owner != TN_SLOT_CORE)
+        (void)tn_address_remove(stack, a);
+}
+
+void tn_core_address_verdict(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                             const struct tn_addr *addr, enum tn_address_event event, const uint8_t *lladdr)
+{
+    struct tn_stack *stack = self->stack;
+    struct tn_address a;
+    if (!tn_address_find(stack, ifc->index, family, addr, &a))
+        return;
+    if (event == TN_ADDRESS_CONFLICT)
+        address_lost(stack, ifc, &a, lladdr);
+    else if (a.state != TN_ADDRESS_IN_USE && tn_address_use(stack, &a) == 0)
+        tell_owner(stack, ifc, &a, TN_ADDRESS_USABLE);
 }
 
 /* ---- The end ---- */

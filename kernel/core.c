@@ -322,6 +322,7 @@ const struct tn_core tn_core_table = {
     .address_remove = tn_core_address_remove,
     .route_add = tn_core_route_add,
     .route_remove = tn_core_route_remove,
+    .address_verdict = tn_core_address_verdict,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

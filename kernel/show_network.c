@@ -66,14 +66,21 @@ static json_t *origin(const struct tn_rows *rows, uint16_t owner)
 
 /* ---- addresses ---- */
 
+static const char *const address_states[] = {
+    [TN_ADDRESS_TENTATIVE] = "looked for", [TN_ADDRESS_IN_USE] = "in use", [TN_ADDRESS_LOST] = "conflict"};
+
 static void add_address(void *context, const struct tn_address *a)
 {
     struct tn_rows *rows = context;
-    if (tn_rows_want(rows))
-        tn_rows_add(rows, json_pack("{s:o,s:o,s:i,s:o}", "address",
-                                    tn_json_address(a->family, &a->addr, a->prefix_len), "interface",
-                                    tn_json_interface(rows->stack, a->ifindex), "vrf", a->vrf, "from",
-                                    origin(rows, a->owner)));
+    if (!tn_rows_want(rows))
+        return;
+    bool lost = a->state == TN_ADDRESS_LOST;
+    tn_rows_add(rows,
+                json_pack("{s:o,s:o,s:i,s:s,s:o,s:o}", "address",
+                          tn_json_address(a->family, &a->addr, a->prefix_len), "interface",
+                          tn_json_interface(rows->stack, a->ifindex), "vrf", a->vrf, "state",
+                          address_states[a->state], "used-by",
+                          lost ? tn_json_lladdr(a->other, 6) : json_null(), "from", origin(rows, a->owner)));
 }
 
 void tn_show_addresses(struct tn_rows *rows)

@@ -227,6 +227,18 @@ void tn_sockets_close_owner(struct tn_stack *stack, struct tn_slot *service)
     tn_sockets_each(stack, close_owned, &c);
 }
 
+/* The socket's transport has ended it while its record was held by TN_SOCK_QUEUED, which it had of itself if `queued`. */
+static void tell_end(struct tn_stack *stack, struct tn_socket *sock, bool queued)
+{
+    if (queued)
+        return;
+    sock->flags &= ~TN_SOCK_QUEUED;
+    if (is_open(sock))
+        tn_socket_raise(stack, sock, TN_EVENT_HANGUP | TN_EVENT_ERROR);
+    else
+        tn_socket_release(stack, sock);
+}
+
 static void end_transport(void *context, struct tn_socket *sock)
 {
     const struct closing *c = context;
@@ -247,13 +259,42 @@ static void end_transport(void *context, struct tn_socket *sock)
         tn_core_socket_free(transport, sock);
     }
     sock->transport = TN_SLOT_NONE;
-    if (queued)
+    tell_end(c->stack, sock, queued);
+}
+
+/* ---- A lost address ---- */
+
+struct lost {
+    struct tn_stack *stack;
+    struct tn_addr local;
+    uint16_t vrf;
+    uint8_t family;
+};
+
+static void abort_if_local(void *context, struct tn_socket *sock)
+{
+    const struct lost *lost = context;
+    struct tn_self *transport = tn_socket_transport(lost->stack, sock);
+    if (!transport || sock->type != SOCK_STREAM ||
+        !(sock->flags & (TN_SOCK_CONNECTED | TN_SOCK_CONNECTING)) || sock->family != lost->family ||
+        sock->vrf != lost->vrf || !tn_addr_equal(&sock->local, &lost->local))
         return;
-    sock->flags &= ~TN_SOCK_QUEUED;
-    if (is_open(sock))
-        tn_socket_raise(c->stack, sock, TN_EVENT_HANGUP | TN_EVENT_ERROR);
-    else
-        tn_socket_release(c->stack, sock);
+    if (sock->flags & TN_SOCK_PENDING) {
+        tn_socket_unparent(sock);
+        tn_socket_end(lost->stack, sock, true);
+        return;
+    }
+    bool queued = (sock->flags & TN_SOCK_QUEUED) != 0;
+    sock->flags |= TN_SOCK_QUEUED; /* holds the record */
+    transport->plugin->transport->close(transport, sock, true);
+    tn_core_socket_fail(transport, sock, ECONNABORTED);
+    tell_end(lost->stack, sock, queued);
+}
+
+void tn_sockets_abort_local(struct tn_stack *stack, uint8_t family, uint16_t vrf, const struct tn_addr *local)
+{
+    struct lost lost = {.stack = stack, .local = *local, .vrf = vrf, .family = family};
+    tn_sockets_each(stack, abort_if_local, &lost);
 }
 
 void tn_sockets_close_transport(struct tn_stack *stack, struct tn_slot *transport)

@@ -25,6 +25,10 @@ void tn_sockets_close_owner(struct tn_stack *stack, struct tn_slot *service);
 /* Ends every socket of a transport that is being disabled; its users are told ENETDOWN. */
 void tn_sockets_close_transport(struct tn_stack *stack, struct tn_slot *transport);
 
+/* The stack has lost `local` in `vrf`: connections from it are reset, and their users told ECONNABORTED. */
+void tn_sockets_abort_local(struct tn_stack *stack, uint8_t family, uint16_t vrf,
+                            const struct tn_addr *local);
+
 /* Tells users what happened since the last call. */
 void tn_sockets_deliver_events(struct tn_stack *stack);
 /* Whether there is more to tell. */

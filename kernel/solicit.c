@@ -25,7 +25,20 @@ void tn_solicit(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const 
     resolver->plugin->resolver->solicit(resolver, &ifc->pub, target, source, lladdr);
 }
 
-void tn_solicit_announce(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const struct tn_addr *addr)
+bool tn_solicit_claim(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const struct tn_addr *addr,
+                      bool brought)
 {
-    tn_solicit(stack, ifindex, family, addr, addr, NULL);
+    struct tn_self *resolver = resolver_of(stack, family);
+    struct tn_ifc *ifc = tn_interface_at(stack, ifindex);
+    if (!resolver || !ifc || ifc->pub.lladdr_len == 0 || !resolver->plugin->resolver->claim)
+        return true;
+    return resolver->plugin->resolver->claim(resolver, &ifc->pub, addr, brought);
+}
+
+void tn_solicit_release(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const struct tn_addr *addr)
+{
+    struct tn_self *resolver = resolver_of(stack, family);
+    struct tn_ifc *ifc = tn_interface_at(stack, ifindex);
+    if (resolver && ifc && resolver->plugin->resolver->release)
+        resolver->plugin->resolver->release(resolver, &ifc->pub, addr);
 }

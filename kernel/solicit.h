@@ -11,9 +11,9 @@ bool tn_solicit_possible(const struct tn_stack *stack, uint8_t family);
 /* Asks for `target` on the interface, as tn_resolver_ops.solicit says. Nothing happens if nobody can ask. */
 void tn_solicit(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const struct tn_addr *target,
                 const struct tn_addr *source, const uint8_t *lladdr);
-/* Tells the link that `addr` is this stack's now, so that others forget whom they knew by it: a question for one's own
- * address (RFC 5227 §2.3). */
-void tn_solicit_announce(struct tn_stack *stack, uint16_t ifindex, uint8_t family,
-                         const struct tn_addr *addr);
+/* As tn_resolver_ops.claim and release; true where nobody looks. */
+bool tn_solicit_claim(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const struct tn_addr *addr,
+                      bool brought);
+void tn_solicit_release(struct tn_stack *stack, uint16_t ifindex, uint8_t family, const struct tn_addr *addr);
 
 #endif

@@ -110,10 +110,9 @@ static const struct column interfaces[] = {
     {"TX BYTES", RIGHT, NULL, "tx-bytes"},  {"STALLS", RIGHT, NULL, "tx-stalls"},
     {"ADDRESSES", LEFT, NULL, "addresses"},
 };
-static const struct column addresses[] = {{"ADDRESS", LEFT, NULL, "address"},
-                                          {"INTERFACE", LEFT, NULL, "interface"},
-                                          {"VRF", RIGHT, NULL, "vrf"},
-                                          {"FROM", LEFT, NULL, "from"}};
+static const struct column addresses[] = {
+    {"ADDRESS", LEFT, NULL, "address"}, {"INTERFACE", LEFT, NULL, "interface"}, {"VRF", RIGHT, NULL, "vrf"},
+    {"STATE", LEFT, NULL, "state"},     {"USED BY", LEFT, NULL, "used-by"},     {"FROM", LEFT, NULL, "from"}};
 static const struct column routes[] = {
     {"TO", LEFT, NULL, "to"},          {"VIA", LEFT, via_cell, NULL}, {"INTERFACE", LEFT, NULL, "interface"},
     {"METRIC", RIGHT, NULL, "metric"}, {"VRF", RIGHT, NULL, "vrf"},   {"FROM", LEFT, NULL, "from"}};

@@ -221,6 +221,12 @@ struct tn_resolver_ops {
      * NULL, of that link address alone (a probe). */
     void (*solicit)(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *target,
                     const struct tn_addr *source, const uint8_t *lladdr);
+    /* The stack wants to use `addr` on `ifc`: looks whether another station has it, and defends it from then on (RFC 5227; for
+     * IPv6, RFC 4862 §5.4). `brought`: by a plugin, which can choose another. Returns whether it may be used meanwhile; what
+     * becomes of it, now and later, is told by core->address_verdict(). NULL: every address is free. */
+    bool (*claim)(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr, bool brought);
+    /* The stack uses it no more. May be NULL. */
+    void (*release)(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr);
 };
 
 /* Why a packet is refused, for core->reject(). */
@@ -650,6 +656,12 @@ struct tn_core {
     int (*route_remove)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                         const struct tn_addr *to, uint8_t prefix_len, const struct tn_addr *via,
                         uint32_t metric);
+
+    /* For resolvers: what became of an address that resolver->claim() was asked for. TN_ADDRESS_CONFLICT: station `lladdr` has it,
+     * and it is not used any more: connections from it are reset; one that a plugin brought is removed (and release()
+     * called), one of stack.yaml stays known, and may become usable later. */
+    void (*address_verdict)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                            const struct tn_addr *addr, enum tn_address_event event, const uint8_t *lladdr);
 };
 
 #define TN_STORE_MAX        4096

@@ -9,78 +9,22 @@
  *     somebody answers us   a reply    -> what he says is learned, if there was a question
  *     anybody says anything            -> who is known already is brought up to date (RFC 826's merge)
  *
- * Nobody becomes known by what was not asked: only a request to us makes an entry. */
-#include "tenon/proto/arp.h"
-#include "tenon/plugin.h"
-#include "tenon/proto/ipv4.h"
+ * Nobody becomes known by what was not asked: only a request to us makes an entry. Addresses of this stack are looked for before
+ * others can be hurt by them, and defended: conflict.c. */
+#include "arp.h"
 
-#define ARP_COUNTERS(X)                                                                              \
-    X(REQUESTS_IN, "requests-in", "Requests received")                                               \
-    X(REPLIES_IN, "replies-in", "Replies received")                                                  \
-    X(REQUESTS_OUT, "requests-out", "Requests sent by broadcast")                                    \
-    X(PROBES_OUT, "probes-out", "Requests sent to one station, to see whether it is still there")    \
-    X(REPLIES_OUT, "replies-out", "Replies sent")                                                    \
-    X(ANNOUNCEMENTS_IN, "announcements-in", "Stations that told their own address (gratuitous ARP)") \
-    X(ANNOUNCEMENTS_OUT, "announcements-out", "Own addresses told to the link")                      \
-    X(CONFLICTS, "conflicts", "Another station used an address of this stack")
-
-#define ARP_DROPS(X)                                                                             \
-    X(TRUNCATED, "truncated", "Shorter than an ARP packet")                                      \
-    X(BAD_HARDWARE, "bad-hardware", "Not for Ethernet addresses of 6 bytes")                     \
-    X(BAD_PROTOCOL, "bad-protocol", "Not for IPv4 addresses of 4 bytes")                         \
-    X(BAD_OPERATION, "bad-operation", "Neither request nor reply")                               \
-    X(BAD_SENDER_LLADDR, "bad-sender-lladdr", "The sender's link address is a group's, or zero") \
-    X(BAD_SENDER, "bad-sender", "The sender's IPv4 address is not one of a host")                \
-    X(OWN_ECHO, "own-echo", "Sent by this stack itself, and came back")
-
-#define ARP_COUNTER_ID(id, name, help) ARP_##id,
-#define ARP_DROP_ID(id, name, help)    ARP_DROP_##id,
-enum {
-    ARP_COUNTERS(ARP_COUNTER_ID) ARP_COUNTER_COUNT
-};
-enum {
-    ARP_DROPS(ARP_DROP_ID) ARP_DROP_COUNT,
-    ARP_OK = -1 /* no reason to drop */
-};
-
-#define LLADDR_LEN 6
-
-static const uint8_t zero_lladdr[LLADDR_LEN];
+#include <errno.h>
 
 /* ---- Out ---- */
 
-/* Sends `op` on `ifc` to link address `to`; the sender is this interface, as `sender`. */
-static void arp_send(struct tn_self *self, struct tn_interface *ifc, enum tn_arp_op op, const uint8_t *to,
-                     const uint8_t *sender, const uint8_t *target_lladdr, const uint8_t *target)
-{
-    struct tn_packet *packet = self->core->packet_new(self, sizeof(struct tn_arp_packet));
-    if (!packet)
-        return; /* counted by the pool; the question will be asked again */
-    struct tn_arp_packet *arp = (struct tn_arp_packet *)(void *)packet->data;
-    arp->hardware = tn_to_be16(TN_ARP_HARDWARE_ETHERNET);
-    arp->protocol = tn_to_be16(TN_ETHERTYPE_IPV4);
-    arp->hardware_len = LLADDR_LEN;
-    arp->protocol_len = TN_IPV4_ADDR_LEN;
-    arp->op = tn_to_be16((uint16_t)op);
-    memcpy(arp->sender_lladdr, ifc->lladdr, LLADDR_LEN);
-    memcpy(arp->sender, sender, TN_IPV4_ADDR_LEN);
-    memcpy(arp->target_lladdr, target_lladdr, LLADDR_LEN);
-    memcpy(arp->target, target, TN_IPV4_ADDR_LEN);
-    packet->network = tn_packet_offset(packet);
-    self->core->frame_output(self, ifc, packet, to, TN_ETHERTYPE_ARP);
-}
-
-/* The core wants to know; source == target: it announces an address of its own (RFC 5227 §2.3). */
+/* The core wants to know. */
 static void arp_solicit(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *target,
                         const struct tn_addr *source, const uint8_t *lladdr)
 {
-    if (ifc->lladdr_len != LLADDR_LEN)
+    if (ifc->lladdr_len != ARP_LLADDR_LEN)
         return;
-    if (tn_addr_equal(target, source))
-        tn_count(self, ARP_ANNOUNCEMENTS_OUT);
-    else
-        tn_count(self, lladdr ? ARP_PROBES_OUT : ARP_REQUESTS_OUT);
-    arp_send(self, ifc, TN_ARP_REQUEST, lladdr ? lladdr : ifc->broadcast, source->bytes, zero_lladdr,
+    tn_count(self, lladdr ? ARP_PROBES_OUT : ARP_REQUESTS_OUT);
+    arp_send(self, ifc, TN_ARP_REQUEST, lladdr ? lladdr : ifc->broadcast, source->bytes, arp_no_lladdr,
              target->bytes);
 }
 
@@ -89,14 +33,14 @@ static void arp_solicit(struct tn_self *self, struct tn_interface *ifc, const st
 /* What is wrong with the packet whatever it says, or ARP_OK. */
 static int arp_check(struct tn_self *self, const struct tn_interface *ifc, const struct tn_arp_packet *arp)
 {
-    if (tn_be16(arp->hardware) != TN_ARP_HARDWARE_ETHERNET || arp->hardware_len != LLADDR_LEN ||
-        ifc->lladdr_len != LLADDR_LEN)
+    if (tn_be16(arp->hardware) != TN_ARP_HARDWARE_ETHERNET || arp->hardware_len != ARP_LLADDR_LEN ||
+        ifc->lladdr_len != ARP_LLADDR_LEN)
         return ARP_DROP_BAD_HARDWARE;
     if (tn_be16(arp->protocol) != TN_ETHERTYPE_IPV4 || arp->protocol_len != TN_IPV4_ADDR_LEN)
         return ARP_DROP_BAD_PROTOCOL;
-    if ((arp->sender_lladdr[0] & 1) || memcmp(arp->sender_lladdr, zero_lladdr, LLADDR_LEN) == 0)
+    if ((arp->sender_lladdr[0] & 1) || memcmp(arp->sender_lladdr, arp_no_lladdr, ARP_LLADDR_LEN) == 0)
         return ARP_DROP_BAD_SENDER_LLADDR;
-    if (memcmp(arp->sender_lladdr, ifc->lladdr, LLADDR_LEN) == 0)
+    if (memcmp(arp->sender_lladdr, ifc->lladdr, ARP_LLADDR_LEN) == 0)
         return ARP_DROP_OWN_ECHO;
     struct tn_addr sender = tn_addr_from(arp->sender, TN_IPV4_ADDR_LEN);
     enum tn_addr_class class = self->core->address_class(self, AF_INET, &sender);
@@ -108,18 +52,18 @@ static int arp_check(struct tn_self *self, const struct tn_interface *ifc, const
     return op == TN_ARP_REQUEST || op == TN_ARP_REPLY ? ARP_OK : ARP_DROP_BAD_OPERATION;
 }
 
-/* Another station says that one of our addresses is its own (RFC 5227 §2.4). Nothing is learned from it. */
-static bool arp_is_conflict(struct tn_self *self, const struct tn_interface *ifc,
-                            const struct tn_arp_packet *arp, const struct tn_addr *sender)
+/* With detection switched off, another station that speaks with an address of ours is only told of. */
+static bool arp_is_own_sender(struct tn_self *self, const struct tn_interface *ifc,
+                              const struct tn_arp_packet *arp, const struct tn_addr *sender)
 {
     if (self->core->address_kind(self, AF_INET, ifc, sender, NULL) != TN_LOCAL_UNICAST)
         return false;
-    tn_count(self, ARP_CONFLICTS);
     char text[64];
     struct tn_text t = tn_text_init(text, sizeof(text));
     tn_text_ipv4(&t, arp->sender);
     tn_text_add(&t, " is also used by ");
-    tn_text_lladdr(&t, arp->sender_lladdr, LLADDR_LEN);
+    tn_text_lladdr(&t, arp->sender_lladdr, ARP_LLADDR_LEN);
+    tn_count(self, ARP_CONFLICTS);
     self->core->log(self, TN_LOG_WARNING, "%s: address conflict: %s", ifc->name, text);
     return true;
 }
@@ -164,7 +108,7 @@ static void arp_input(struct tn_self *self, struct tn_packet *packet)
     arp_count_in(self, arp);
     struct tn_addr sender = tn_addr_from(arp->sender, TN_IPV4_ADDR_LEN);
     struct tn_addr target = tn_addr_from(arp->target, TN_IPV4_ADDR_LEN);
-    if (!arp_is_conflict(self, ifc, arp, &sender)) {
+    if (!arp_conflict(self, ifc, arp) && !arp_is_own_sender(self, ifc, arp, &sender)) {
         bool for_us = self->core->address_kind(self, AF_INET, ifc, &target, NULL) == TN_LOCAL_UNICAST;
         arp_learn(self, ifc, arp, &sender, for_us);
         if (for_us && tn_be16(arp->op) == TN_ARP_REQUEST) {
@@ -203,11 +147,37 @@ static void arp_describe(const struct tn_packet *packet, struct tn_cursor *curso
         tn_text_add(out, "reply ");
         tn_text_ipv4(out, arp->sender);
         tn_text_add(out, " is-at ");
-        tn_text_lladdr(out, arp->sender_lladdr, LLADDR_LEN);
+        tn_text_lladdr(out, arp->sender_lladdr, ARP_LLADDR_LEN);
     }
 }
 
 /* ---- The plugin ---- */
+
+static int arp_start(struct tn_self *self, struct tn_text *why)
+{
+    struct arp_state *state = arp_state(self);
+    state->claims = self->core->slab_create(self, "claims", sizeof(struct arp_claim), ARP_CLAIMS_MAX);
+    if (state->claims)
+        return 0;
+    tn_text_add(why, "no memory");
+    return -ENOMEM;
+}
+
+static const struct tn_option arp_option_list[] = {
+    {"conflict-detection", TN_OPTION_CHOICE, offsetof(struct arp_options, detection)},
+    {"defend", TN_OPTION_CHOICE, offsetof(struct arp_options, defence)},
+    {"probe-wait", TN_OPTION_DURATION, offsetof(struct arp_options, probe_wait)},
+    {"probe-num", TN_OPTION_INT, offsetof(struct arp_options, probe_num)},
+    {"probe-min", TN_OPTION_DURATION, offsetof(struct arp_options, probe_min)},
+    {"probe-max", TN_OPTION_DURATION, offsetof(struct arp_options, probe_max)},
+    {"announce-wait", TN_OPTION_DURATION, offsetof(struct arp_options, announce_wait)},
+    {"announce-num", TN_OPTION_INT, offsetof(struct arp_options, announce_num)},
+    {"announce-interval", TN_OPTION_DURATION, offsetof(struct arp_options, announce_interval)},
+    {"max-conflicts", TN_OPTION_INT, offsetof(struct arp_options, max_conflicts)},
+    {"rate-limit-interval", TN_OPTION_DURATION, offsetof(struct arp_options, rate_limit_interval)},
+    {"defend-interval", TN_OPTION_DURATION, offsetof(struct arp_options, defend_interval)},
+};
+static tn_timer_fn *const arp_timers[] = {[ARP_TIMER_CLAIM] = arp_claim_timer};
 
 static const struct tn_claim arp_claims[] = {
     {.table = TN_TABLE_ETHERTYPE, .key = TN_ETHERTYPE_ARP, .input = 0},
@@ -216,14 +186,22 @@ static const struct tn_claim arp_claims[] = {
 static tn_input_fn *const arp_inputs[] = {arp_input};
 static const struct tn_name arp_counters[] = {ARP_COUNTERS(TN_NAME_ENTRY)};
 static const struct tn_name arp_drops[] = {ARP_DROPS(TN_NAME_ENTRY)};
-static const struct tn_resolver_ops arp_resolver = {.solicit = arp_solicit};
+static const struct tn_resolver_ops arp_resolver = {
+    .solicit = arp_solicit, .claim = arp_claim, .release = arp_release};
 
 static const struct tn_plugin arp_plugin = {
     TN_PLUGIN_HEADER,
     .name = "arp",
     .version = "0.1.0",
     .kind = "protocol",
-    .schema = "arp/1",
+    .schema = "arp/2",
+    .state_size = sizeof(struct arp_state),
+    .options_size = sizeof(struct arp_options),
+    .options = arp_option_list,
+    .option_count = TN_ARRAY_SIZE(arp_option_list),
+    .timers = arp_timers,
+    .timer_count = TN_ARRAY_SIZE(arp_timers),
+    .start = arp_start,
     .claims = arp_claims,
     .claim_count = TN_ARRAY_SIZE(arp_claims),
     .inputs = arp_inputs,

@@ -31,7 +31,7 @@ static void drain(struct net *net)
             ;
 }
 
-void net_start(struct net *net, const char *yaml)
+void net_begin(struct net *net, const char *yaml)
 {
     struct tn_error error;
     *net = (struct net){.sim = tn_sim_create(7)};
@@ -40,7 +40,13 @@ void net_start(struct net *net, const char *yaml)
     tn_sim_log(net->sim, keep_log, net);
     if (tn_sim_add(net->sim, yaml, &net->stack, &error) < 0)
         fail_msg("%s", error.text);
-    tn_sim_settle(net->sim);
+    tn_stack_usage(net->stack, &net->start);
+}
+
+void net_start(struct net *net, const char *yaml)
+{
+    net_begin(net, yaml);
+    tn_sim_run(net->sim, 10 * TN_SEC);
     drain(net);
     tn_stack_usage(net->stack, &net->start);
 }

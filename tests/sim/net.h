@@ -31,9 +31,11 @@ struct net {
     char log[4096];        /* what it logged */
 };
 
-/* Starts the stack and takes the announcements of its addresses off the link. Fails the test with the reason if it cannot
+/* Starts the stack and lets 10 s pass, until its addresses have been looked for and announced, whose frames are taken off the link. Fails the test with the reason if it cannot
  * be. net_stop lets 20 minutes pass, in which all that was remembered is forgotten, and checks that nothing leaked. */
 void net_start(struct net *net, const char *yaml);
+/* The same, but the stack's first frame is still to come. */
+void net_begin(struct net *net, const char *yaml);
 void net_stop(struct net *net);
 void net_pass(struct net *net, tn_time span);
 uint64_t net_counter(const struct net *net, const char *plugin, const char *counter);

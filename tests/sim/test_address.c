@@ -26,7 +26,7 @@ static int setup(void **state)
                     "        routes: [{ to: default, via: 10.0.7.1 }] }\n"
                     "  h1: { driver: host, mtu: 9000, addresses: [10.0.9.7/24] }\n"
                     "  h2: { driver: host }\n"
-                    "protocols: { ether: {}, arp: {}, ipv4: {}, icmp: {} }\n");
+                    "protocols: { ether: {}, arp: { conflict-detection: off }, ipv4: {}, icmp: {} }\n");
     return 0;
 }
 

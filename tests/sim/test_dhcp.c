@@ -36,7 +36,7 @@ static void finish(void)
 static void discover_is_a_broadcast_from_nowhere(void **state)
 {
     size_t len;
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     tn_time start = tn_sim_now(net.sim);
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     expect_span(seen.at - start, 1000, 10000);
@@ -56,7 +56,7 @@ static void discover_is_a_broadcast_from_nowhere(void **state)
 static void discover_is_repeated_after_4_8_16_32_64_seconds(void **state)
 {
     static const unsigned seconds[] = {4, 8, 16, 32, 64, 64};
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     for (size_t i = 0; i < TN_ARRAY_SIZE(seconds); i++) {
         tn_time last = seen.at;
@@ -76,7 +76,7 @@ static void client_identifier_is_stable(void **state)
     uint8_t first[15];
     size_t len;
     for (int i = 0; i < 2; i++) {
-        net_start(&net, DHCP_YAML(""));
+        net_begin(&net, DHCP_YAML(""));
         dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
         const uint8_t *id = dhcp_option(&seen, 61, &len);
         assert_int_equal(len, 15);
@@ -94,7 +94,7 @@ static void every_message_lists_the_same_parameters(void **state)
 {
     static const uint8_t wanted[] = {1, 121, 3, 6, 15, 26, 42, 51, 58, 59};
     size_t len;
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     assert_memory_equal(dhcp_option(&seen, 55, &len), wanted, sizeof(wanted));
     assert_int_equal(len, sizeof(wanted));
@@ -111,7 +111,7 @@ static void every_message_lists_the_same_parameters(void **state)
 static void host_name_and_lease_time_are_asked_for(void **state)
 {
     size_t len;
-    net_start(&net, DHCP_YAML(", host-name: tenon, vendor-class: test, lease: 2h"));
+    net_begin(&net, DHCP_YAML(", host-name: tenon, vendor-class: test, lease: 2h"));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     assert_memory_equal(dhcp_option(&seen, 12, &len), "tenon", 5);
     assert_memory_equal(dhcp_option(&seen, 60, &len), "test", 4);
@@ -124,7 +124,7 @@ static void host_name_and_lease_time_are_asked_for(void **state)
 /* conformance: 2131 4.4.1-xid */
 static void offer_to_somebody_else_is_dropped(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -143,7 +143,7 @@ static void offer_for_another_client_identifier_is_dropped(void **state)
 {
     static const uint8_t other[] = {1, 2, 0, 0, 0, 9, 9};
     size_t len;
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -162,7 +162,7 @@ static void offer_that_lies_is_dropped(void **state)
 {
     static const char *const addresses[] = {"0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1",
                                             "0.1.2.3"};
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     for (size_t i = 0; i < TN_ARRAY_SIZE(addresses); i++) {
         dhcp_answer(&said, &seen, OFFER, addresses[i]);
@@ -180,7 +180,7 @@ static void offer_that_lies_is_dropped(void **state)
 /* conformance: 2131 4.4.1-ack */
 static void ack_is_dropped_while_selecting(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, ACK, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -195,7 +195,7 @@ static void ack_is_dropped_while_selecting(void **state)
 static void request_names_address_and_server(void **state)
 {
     struct dhcp_seen request;
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -212,7 +212,7 @@ static void request_names_address_and_server(void **state)
 /* conformance: 2131 4.4.1-tries */
 static void four_requests_without_an_answer_begin_anew(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     uint32_t xid = seen.xid;
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
@@ -228,7 +228,7 @@ static void four_requests_without_an_answer_begin_anew(void **state)
 /* conformance: 2131 3.1-nak */
 static void nak_begins_anew(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -244,7 +244,7 @@ static void nak_begins_anew(void **state)
 
 static void ack_of_another_server_or_address_is_dropped(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -268,7 +268,7 @@ static void ack_of_another_server_or_address_is_dropped(void **state)
 /* conformance: 2131 4.4.1-bound; 2132 3.3 */
 static void lease_brings_address_route_and_name_server(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_bind(&net, "10.0.7.7", 3600, &seen);
     assert_true(dhcp_table_has(&net, "addresses", "10.0.7.7/24"));
     assert_true(dhcp_table_has(&net, "routes", "\"via\":\"10.0.7.1\""));
@@ -278,12 +278,38 @@ static void lease_brings_address_route_and_name_server(void **state)
     finish();
 }
 
+/* conformance: 2131 2.2-decline; 2131 3.1-decline */
+static void address_in_use_is_declined(void **state)
+{
+    net_begin(&net, DHCP_YAML(""));
+    dhcp_grant(&net, "10.0.7.7", 3600, &seen);
+    net_pass(&net, TN_SEC);
+    net_send_arp(&net, &(struct net_arp){.to = NET_ALL,
+                                         .from = NET_OTHER,
+                                         .op = 1,
+                                         .sha = NET_OTHER,
+                                         .spa = "10.0.7.7",
+                                         .tha = NET_NONE,
+                                         .tpa = "10.0.7.7"});
+    dhcp_expect(&net, TN_SEC, DECLINE, &seen);
+    assert_string_equal(seen.src, "0.0.0.0");
+    assert_string_equal(seen.dst, "255.255.255.255");
+    assert_string_equal(seen.ciaddr, "0.0.0.0");
+    assert_string_equal(dhcp_option_addr(&seen, 50), "10.0.7.7");
+    assert_string_equal(dhcp_option_addr(&seen, 54), DHCP_SERVER);
+    assert_false(dhcp_table_has(&net, "addresses", "10.0.7.7"));
+    tn_time declined = seen.at;
+    dhcp_expect(&net, 30 * TN_SEC, DISCOVER, &seen);
+    expect_span(seen.at - declined, 10000, 10100);
+    finish();
+}
+
 /* conformance: 2131 4.4.5 */
 static void lease_is_renewed_by_unicast_at_half_its_time(void **state)
 {
     struct dhcp_seen request;
     size_t len;
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_bind(&net, "10.0.7.7", 1000, &request);
     dhcp_expect(&net, 1000 * TN_SEC, REQUEST, &seen);
     expect_span(seen.at - request.at, 480000, 500100); /* from when it was asked for */
@@ -310,7 +336,7 @@ static void lease_is_asked_for_until_it_ends(void **state)
     struct dhcp_seen request;
     tn_time renewals[32];
     size_t count = 0, broadcasts = 0;
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_bind(&net, "10.0.7.7", 1000, &request);
     for (;;) {
         dhcp_hear(&net, 1000 * TN_SEC, &seen);
@@ -335,7 +361,7 @@ static void lease_is_asked_for_until_it_ends(void **state)
 /* conformance: 2131 4.4.5-t1t2 */
 static void times_of_the_server_are_kept(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     struct dhcp_seen request;
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
@@ -360,7 +386,7 @@ static void times_of_the_server_are_kept(void **state)
 /* conformance: 2131 3.3-infinite */
 static void lease_without_end_is_never_renewed(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_bind(&net, "10.0.7.7", 0xffffffff, &seen);
     assert_string_equal(dhcp_shown(&net, "expires-in"), "never");
     dhcp_silent_for(&net, 30 * 86400 * TN_SEC);
@@ -371,7 +397,7 @@ static void lease_without_end_is_never_renewed(void **state)
 /* conformance: 2131 4.4.5-nak */
 static void nak_while_renewing_takes_the_address_away(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_bind(&net, "10.0.7.7", 1000, &seen);
     dhcp_expect(&net, 1000 * TN_SEC, REQUEST, &seen);
     dhcp_answer(&said, &seen, NAK, "0.0.0.0");
@@ -384,7 +410,7 @@ static void nak_while_renewing_takes_the_address_away(void **state)
 
 static void renewal_with_another_address_moves(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_bind(&net, "10.0.7.7", 1000, &seen);
     dhcp_expect(&net, 1000 * TN_SEC, REQUEST, &seen);
     dhcp_answer(&said, &seen, ACK, "10.0.7.8");
@@ -402,7 +428,7 @@ static void address_is_released_at_the_end(void **state)
     char report[1000];
     struct tn_error error;
     size_t len;
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_bind(&net, "10.0.7.7", 1000, &seen);
     dhcp_expect(&net, 1000 * TN_SEC, REQUEST, &seen); /* so it knows the server's link address */
     dhcp_answer(&said, &seen, ACK, "10.0.7.7");
@@ -517,7 +543,7 @@ static void lease_on_disk_that_is_damaged_is_ignored(void **state)
 static void inform_asks_for_everything_but_an_address(void **state)
 {
     size_t len;
-    net_start(&net,
+    net_begin(&net,
               "stack: { name: net }\n"
               "interfaces: { h0: { driver: host, mac: \"02:00:00:00:07:07\", addresses: [10.0.7.9/24] } }\n"
               "protocols: { ether: {}, arp: {}, ipv4: {}, icmp: {}, udp: {} }\n"
@@ -567,7 +593,7 @@ static void put_overload(void)
 /* conformance: 2132 9.3 */
 static void options_lie_in_file_and_sname_too(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     bind_with(put_overload);
     assert_string_equal(dhcp_shown(&net, "domain"), "file");
     assert_string_equal(dhcp_shown(&net, "ntp-servers"), "10.0.7.99");
@@ -585,7 +611,7 @@ static void put_pieces(void)
 /* conformance: 3396 5 */
 static void option_in_pieces_is_joined(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     bind_with(put_pieces);
     assert_string_equal(dhcp_shown(&net, "domain"), "example.org");
     assert_string_equal(dhcp_shown(&net, "ntp-servers"), "10.0.7.99");
@@ -603,7 +629,7 @@ static void put_routes(void)
 /* conformance: 3442 routes; 3442 ignore-3; 3442 mask; 3442 on-link */
 static void classless_routes_stand_in_place_of_routers(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     bind_with(put_routes);
     assert_string_equal(dhcp_shown(&net, "routes"),
                         "0.0.0.0/0 via 10.0.7.2, 10.16.0.0/12 via 10.0.7.3, 10.9.9.0/24");
@@ -622,7 +648,7 @@ static void put_mtu(void)
 /* conformance: 2132 5.1 */
 static void mtu_of_the_lease_is_used_while_it_lasts(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     bind_with(put_mtu);
     assert_true(dhcp_table_has(&net, "interfaces", "\"mtu\":1300"));
     dhcp_expect(&net, 3600 * TN_SEC, REQUEST, &seen);
@@ -639,7 +665,7 @@ static void put_tiny_mtu(void)
 
 static void mtu_that_would_cripple_is_not_used(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     bind_with(put_tiny_mtu);
     assert_true(dhcp_table_has(&net, "interfaces", "\"mtu\":1500"));
     finish();
@@ -649,7 +675,7 @@ static void mtu_that_would_cripple_is_not_used(void **state)
 
 static void message_cut_anywhere_is_dropped(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -665,7 +691,7 @@ static void message_cut_anywhere_is_dropped(void **state)
 
 static void option_that_overruns_makes_the_message_void(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -679,7 +705,7 @@ static void option_that_overruns_makes_the_message_void(void **state)
 
 static void text_of_the_server_is_made_printable(void **state)
 {
-    net_start(&net, DHCP_YAML(""));
+    net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     dhcp_answer(&said, &seen, OFFER, "10.0.7.7");
     dhcp_add_usual(&said, 3600);
@@ -710,6 +736,7 @@ int main(void)
         cmocka_unit_test(nak_begins_anew),
         cmocka_unit_test(ack_of_another_server_or_address_is_dropped),
         cmocka_unit_test(lease_brings_address_route_and_name_server),
+        cmocka_unit_test(address_in_use_is_declined),
         cmocka_unit_test(lease_is_renewed_by_unicast_at_half_its_time),
         cmocka_unit_test(lease_is_asked_for_until_it_ends),
         cmocka_unit_test(times_of_the_server_are_kept),

@@ -25,9 +25,12 @@ static int start(const char *limits)
              "stack: { name: n, limits: %s }\n"
              "interfaces:\n"
              "  h0: { driver: host, mac: \"02:00:00:00:07:07\", addresses: [10.0.7.7/16] }\n"
-             "protocols: { ether: {}, arp: {}, ipv4: {}, icmp: {} }\n",
+             "protocols: { ether: {}, arp: { conflict-detection: off }, ipv4: {}, icmp: {} }\n",
              limits);
-    net_start(&net, yaml);
+    net_begin(&net, yaml);
+    tn_sim_settle(net.sim);
+    (void)net_take_all(&net);
+    tn_stack_usage(net.stack, &net.start);
     return 0;
 }
 
