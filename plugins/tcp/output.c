@@ -211,7 +211,7 @@ void tcp_output_probe(struct tn_self *self, struct tcp_conn *conn)
 /* Peers without SACK count duplicate acknowledgements, so each segment above a gap gets its own (RFC 5681 §4.2). */
 static void report_gaps(struct tn_self *self, struct tcp_conn *conn)
 {
-    bool gap = conn->blocks || conn->flags & TCP_DSACK;
+    bool gap = conn->reassembly || conn->flags & TCP_DSACK;
     if (!(conn->flags & TCP_ACK_NOW) || !gap)
         return;
     unsigned acks = conn->flags & TCP_SACK ? 1 : (unsigned)tn_max(conn->dup_acks_due, 1);

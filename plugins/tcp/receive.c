@@ -41,7 +41,7 @@ static void take_in_order(struct tn_self *self, struct tcp_conn *conn, struct tc
     uint32_t octets = seg->len, size = segment_size(seg);
     conn->rcv_mss = (uint16_t)tn_min(tn_max(conn->rcv_mss, size), UINT16_MAX);
     tcp_deliver(self, conn, seg->packet);
-    bool filled_gap = conn->blocks != NULL;
+    bool filled_gap = conn->reassembly != NULL;
     if (filled_gap)
         octets += tcp_reassembly_deliver(self, conn);
     owe_ack(self, conn, octets, filled_gap);
@@ -86,9 +86,8 @@ static void hold_fin(struct tcp_conn *conn, const struct tcp_segment *seg)
     if (!(seg->flags & TN_TCP_FIN) || conn->flags & TCP_FIN_HELD || !takes_data(conn->state))
         return;
     uint32_t at = seg->seq + seg->len;
-    for (const struct tcp_block *b = conn->blocks; b; b = b->next)
-        if (tcp_lt(at, b->end))
-            return;
+    if (tcp_lt(at, tcp_reassembly_end(conn)))
+        return;
     conn->flags |= TCP_FIN_HELD;
     conn->rcv_fin = at;
 }

@@ -212,7 +212,7 @@ bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq,
 /* As many as there is room for (RFC 2018 §3). */
 static size_t write_sack_blocks(struct tcp_conn *conn, uint8_t *options, size_t len)
 {
-    if (!(conn->flags & TCP_SACK) || (!conn->blocks && !(conn->flags & TCP_DSACK)))
+    if (!(conn->flags & TCP_SACK) || (!conn->reassembly && !(conn->flags & TCP_DSACK)))
         return 0;
     uint32_t blocks[TN_TCP_SACK_BLOCKS_MAX][2];
     size_t max = tn_min((TN_TCP_OPTIONS_MAX - len - 4) / TN_TCP_OPTLEN_SACK_BLOCK, TN_TCP_SACK_BLOCKS_MAX);

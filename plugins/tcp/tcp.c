@@ -20,7 +20,7 @@
  * in flight need know of it.
  *
  * Swap: nothing here is held by address but core memory, so new code of the same schema goes on with every connection
- * where the old one stood. The schema names the layout of tcp_conn, tcp_run, tcp_block and tcp_state, and the order of
+ * where the old one stood. The schema names the layout of tcp_conn and of all records in tcp.h, and the order of
  * counters and drops: it changes with them. */
 #include "tcp.h"
 
@@ -37,6 +37,8 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
     state->ready_end = &state->ready;
     state->runs = self->core->slab_create(self, "tcp-runs", sizeof(struct tcp_run), RUNS_LIMIT);
     state->blocks = self->core->slab_create(self, "tcp-blocks", sizeof(struct tcp_block), BLOCKS_LIMIT);
+    state->reassemblies =
+        self->core->slab_create(self, "tcp-reassembly", sizeof(struct tcp_reassembly), BLOCKS_LIMIT);
     state->congestion_records =
         self->core->slab_create(self, "tcp-congestion", sizeof(struct tcp_cc), CONGESTION_LIMIT);
     tcp_cc_default(self);
@@ -46,7 +48,8 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
                                              (size_t)tcp_options(self)->time_wait_limit);
     state->half_open_kind = (uint16_t)half_open;
     state->time_wait_kind = (uint16_t)time_wait;
-    if (half_open >= 0 && time_wait >= 0 && state->runs && state->blocks && state->congestion_records)
+    if (half_open >= 0 && time_wait >= 0 && state->runs && state->blocks && state->reassemblies &&
+        state->congestion_records)
         return 0;
     tn_text_add(why, "no memory for the records of what is in flight, half open and waiting");
     return -ENOMEM;

@@ -88,6 +88,7 @@ struct tcp_state {
     struct tcp_conn **ready_end;
     struct tn_slab *runs;               /* struct tcp_run */
     struct tn_slab *blocks;             /* struct tcp_block */
+    struct tn_slab *reassemblies;       /* struct tcp_reassembly */
     struct tn_slab *congestion_records; /* struct tcp_cc */
     uint16_t congestion;                /* slot of the algorithm that the option names; 0: it is not there */
 
@@ -221,12 +222,26 @@ struct tcp_run {
 
 /* Octets without a gap that wait for those before them (reassembly.c). */
 struct tcp_block {
+    struct tcp_block *prev; /* in order of sequence numbers */
     struct tcp_block *next;
+    struct tcp_block *left; /* in the tree */
+    struct tcp_block *right;
+    struct tcp_block *newer; /* in the order in which they last grew */
+    struct tcp_block *older;
     struct tn_packet *head; /* packets in order, linked through ->next; scratch[0] is where each starts */
     struct tn_packet *tail;
     uint32_t start;
     uint32_t end;
-    uint32_t stamp; /* the larger, the later it last grew */
+    uint32_t priority; /* random: no block's is larger than that of the one above it in the tree */
+};
+
+/* What a connection has of them; it has this only while there are some. */
+struct tcp_reassembly {
+    struct tcp_block *root;
+    struct tcp_block *first;
+    struct tcp_block *last;
+    struct tcp_block *newest;
+    uint32_t held; /* packets */
 };
 
 /* What congestion control remembers of a connection that sends (congestion.c). */
@@ -268,9 +283,9 @@ struct tcp_conn {
 
     struct tcp_run *run_head; /* all of [snd_una, snd_nxt) in order, but for a SYN */
     struct tcp_run *run_tail;
-    struct tn_packet *tx_packet; /* where new data was last taken from; NULL: from the head of tx */
-    struct tcp_block *blocks;    /* out-of-order data, in order of sequence numbers */
-    struct tcp_cc *cc;           /* NULL: idle */
+    struct tn_packet *tx_packet;       /* where new data was last taken from; NULL: from the head of tx */
+    struct tcp_reassembly *reassembly; /* NULL: no data is out of order */
+    struct tcp_cc *cc;                 /* NULL: idle */
 
     uint32_t flags; /* TCP_… */
     uint8_t state;  /* enum tcp_conn_state */
@@ -322,10 +337,7 @@ struct tcp_conn {
     uint32_t ts_recent_at; /* tcp_clock() when ts_recent was set */
     uint32_t ts_offset;    /* added to tcp_clock() in TSval */
     uint32_t last_heard;   /* tcp_clock() of the last segment received */
-    uint32_t stamp;        /* last one given to a block */
     uint16_t rcv_mss;      /* largest payload received: what counts as full-sized */
-    uint16_t block_count;
-    uint16_t held; /* packets in blocks */
     uint16_t dup_acks_due;
 
     /* limits of what the peer may provoke (RFC 5961 §10), and of patience */
@@ -545,6 +557,8 @@ void tcp_deliver(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *
 uint32_t tcp_reassembly_deliver(struct tn_self *self, struct tcp_conn *conn);
 /* SACK blocks to report, the newest first (RFC 2018 §4); returns how many, at most `max`. */
 size_t tcp_reassembly_blocks(const struct tcp_conn *conn, uint32_t (*blocks)[2], size_t max);
+/* The sequence number after the last octet that has come. */
+uint32_t tcp_reassembly_end(const struct tcp_conn *conn);
 void tcp_reassembly_free(struct tn_self *self, struct tcp_conn *conn);
 
 /* ---- window.c ---- */

@@ -101,23 +101,45 @@ static void check_runs(const struct tcp_conn *conn)
     hold(conn->sacked + conn->lost <= conn->snd_nxt - conn->snd_una);
 }
 
+/* In order in the tree, a heap by priority; how many there are. */
+static uint32_t check_tree(const struct tcp_block *b, const struct tcp_block *low,
+                           const struct tcp_block *high)
+{
+    if (!b)
+        return 0;
+    hold((!low || tcp_lt(low->start, b->start)) && (!high || tcp_lt(b->start, high->start)));
+    hold(!b->left || b->left->priority <= b->priority);
+    hold(!b->right || b->right->priority <= b->priority);
+    return 1 + check_tree(b->left, low, b) + check_tree(b->right, b, high);
+}
+
+static void check_block(const struct tcp_conn *conn, const struct tcp_block *b, uint32_t *held)
+{
+    uint32_t at = b->start;
+    hold(tcp_lt(conn->rcv_nxt, b->start) && (!b->prev || tcp_lt(b->prev->end, b->start)));
+    hold(tcp_le(b->end, conn->rcv_adv));
+    for (const struct tn_packet *p = b->head; p; p = p->next, ++*held) {
+        hold(p->scratch[0] == at && p->total == p->len && p->len > 0);
+        at += p->total;
+        hold(p->next || p == b->tail);
+    }
+    hold(at == b->end);
+}
+
 static void check_blocks(const struct tcp_conn *conn)
 {
-    uint32_t count = 0, held = 0;
-    const struct tcp_block *prev = NULL;
-    for (const struct tcp_block *b = conn->blocks; b; prev = b, b = b->next) {
-        uint32_t at = b->start;
-        hold(tcp_lt(conn->rcv_nxt, b->start) && (!prev || tcp_lt(prev->end, b->start)));
-        hold(tcp_le(b->end, conn->rcv_adv));
-        for (const struct tn_packet *p = b->head; p; p = p->next, held++) {
-            hold(p->scratch[0] == at && p->total == p->len && p->len > 0);
-            at += p->total;
-            hold(p->next || p == b->tail);
-        }
-        hold(at == b->end);
-        count++;
+    const struct tcp_reassembly *r = conn->reassembly;
+    uint32_t count = 0, held = 0, newest = 0;
+    if (!r)
+        return;
+    hold(r->first);
+    for (const struct tcp_block *b = r->first; b; b = b->next, count++) {
+        check_block(conn, b, &held);
+        hold(b->next ? b->next->prev == b : b == r->last);
     }
-    hold(count == conn->block_count && held == conn->held);
+    for (const struct tcp_block *b = r->newest; b; b = b->older, newest++)
+        hold(b->newer ? b->newer->older == b : b == r->newest);
+    hold(held == r->held && newest == count && check_tree(r->root, NULL, NULL) == count);
 }
 
 static void check_queue(const struct tn_packet_queue *queue)

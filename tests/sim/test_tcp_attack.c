@@ -635,6 +635,56 @@ static void user_reads_on_in_time_wait(void **state)
     dialogue_stop(&d);
 }
 
+/* ---- Out of order ---- */
+
+/* Gaps as many as the limit lets, in an order that would make a plain search tree deep, then in one that jumps about. */
+static void gaps_in_great_number_are_kept_up_to_the_limit(void **state)
+{
+    enum {
+        GAPS = 600,
+        LIMIT = 500
+    };
+    static const unsigned steps[] = {1, 7, GAPS - 1}; /* all prime to GAPS */
+    for (size_t way = 0; way < TN_ARRAY_SIZE(steps); way++) {
+        established(&d, "{ reassembly-limit: 500 }", "mss 1460");
+        for (unsigned i = 0; i < GAPS; i++) {
+            char text[64];
+            unsigned at = 2 + 2 * (i * steps[way] % GAPS);
+            snprintf(text, sizeof(text), ". %u:%u ack 1", at, at + 1);
+            peer(&d, text);
+        }
+        assert_int_equal(tcp_drops(&d, "reassembly-full"), GAPS - LIMIT);
+        assert_int_equal(tcp_counter(&d, "out-of-order"), LIMIT);
+        assert_int_equal(stack_said(&d), GAPS); /* each is answered: a gap (RFC 5681 §4.2) */
+        for (unsigned at = 1; at < 1 + 2 * GAPS; at++) {
+            char text[64];
+            snprintf(text, sizeof(text), ". %u:%u ack 1", at, at + 1);
+            peer(&d, text);
+        }
+        user_reads(&d, 2 * GAPS);
+        dialogue_stop(&d);
+    }
+}
+
+/* Segments of a few octets would each hold a buffer of their own. */
+static void small_segments_out_of_order_share_a_buffer(void **state)
+{
+    struct tn_usage before, after;
+    established(&d, "{}", "mss 1460");
+    tn_stack_usage(d.stack, &before);
+    for (unsigned at = 2; at < 1002; at += 10) {
+        char text[64];
+        snprintf(text, sizeof(text), ". %u:%u ack 1", at, at + 10);
+        peer(&d, text);
+    }
+    (void)stack_said(&d);
+    tn_stack_usage(d.stack, &after);
+    assert_in_range(after.packets - before.packets, 1, 10); /* of 100 */
+    peer(&d, ". 1:2 ack 1");
+    user_reads(&d, 1001);
+    dialogue_stop(&d);
+}
+
 /* ---- Numbers ---- */
 
 /* The stack's initial sequence number for a connection from this port, now. */
@@ -695,6 +745,8 @@ int main(void)
         cmocka_unit_test(own_end_is_not_used_again_without_timestamps),
         cmocka_unit_test(port_in_time_wait_is_bound_only_by_who_says_so),
         cmocka_unit_test(user_reads_on_in_time_wait),
+        cmocka_unit_test(gaps_in_great_number_are_kept_up_to_the_limit),
+        cmocka_unit_test(small_segments_out_of_order_share_a_buffer),
         cmocka_unit_test(initial_sequence_numbers_follow_a_clock_that_differs_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
