@@ -62,8 +62,10 @@ static bool parse_option(struct words *words, char *text, struct segment_option 
 static bool parse_options(struct words *words, struct segment *s)
 {
     char text[WORD_MAX], *save = NULL;
-    snprintf(text, sizeof(text), "%s", words->word + 1);
-    text[strlen(text) - 1] = '\0';
+    size_t len = strlen(words->word);
+    if (words->word[len - 1] != '>')
+        return words_fail(words, "the options '%s' have no end", words->word);
+    snprintf(text, sizeof(text), "%.*s", (int)len - 2, words->word + 1);
     s->has |= HAS_OPTIONS;
     s->option_count = 0;
     for (char *one = strtok_r(text, ",", &save); one; one = strtok_r(NULL, ",", &save)) {

@@ -83,7 +83,7 @@ class Script(unittest.TestCase):
 
     def test_line_that_cannot_be_read(self):
         for line, words in (("hear S 0", "no verb 'hear'"), ("< X 0", "no flags"), ("< S", "a sequence number"),
-                            ("+4 < S 0", "not a time"), ("> S 0 <mss>", "lacks a value"), ("> S 0 <abc 1>", "is no option"),
+                            ("+4 < S 0", "not a time"), ("> S 0 <mss>", "lacks a value"), ("> S 0 <mss 1460", "have no end"), ("> S 0 <abc 1>", "is no option"),
                             ("> S 0 ack", "a number"), ("> S 99999999999", "not a number"), ("> S 0:70000", "at most"),
                             ("get SO_X = 1", "no socket option"), ("info x = 1", "no field"), ("poll = over", "events are"),
                             ("listen 7\nmtu 1400", "before the first step"), ("close now", "what is 'now'"),
