@@ -100,6 +100,18 @@ static int set_socket_option(struct tn_socket *sock, int name, const void *value
     }
 }
 
+/* The error that ended the connection, or else the last news of trouble on the way of one that is open, each once. (While
+ * it connects, the option tells how that ended, and nothing else.) */
+static int take_any_error(struct tn_socket *sock)
+{
+    int error = -tn_socket_take_error(sock);
+    if (error == 0 && sock->flags & TN_SOCK_CONNECTED) {
+        error = sock->soft_error;
+        sock->soft_error = 0;
+    }
+    return error;
+}
+
 static int get_socket_option(struct tn_socket *sock, int name, void *value, socklen_t *len)
 {
     const struct linger linger = {.l_onoff = sock->linger != 0,
@@ -116,7 +128,7 @@ static int get_socket_option(struct tn_socket *sock, int name, void *value, sock
     case SO_SNDBUF:
         return put_int(value, len, (int)sock->sndbuf);
     case SO_ERROR:
-        return put_int(value, len, -tn_socket_take_error(sock));
+        return put_int(value, len, take_any_error(sock));
     case SO_TYPE:
         return put_int(value, len, sock->type);
     case SO_PROTOCOL:
