@@ -13,6 +13,7 @@
 #include "log.h"
 #include "names.h"
 #include "neighbour.h"
+#include "pmtu.h"
 #include "resolver.h"
 #include "route.h"
 #include "segment.h"
@@ -295,6 +296,7 @@ const struct tn_core tn_core_table = {
     .log = core_log,
     .trace = core_trace,
     .packets_scarce = core_packets_scarce,
+    .path_mtu = tn_core_path_mtu,
     .packet_segment = tn_core_packet_segment,
 
     .flows_create = tn_core_flows_create,
@@ -327,8 +329,9 @@ const struct tn_core tn_core_table = {
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};
 static const struct tn_name core_drops[] = {TN_CORE_DROPS(TN_NAME_ENTRY)};
-static tn_timer_fn *const core_timers[] = {
-    [TN_CORE_TIMER_NEIGHBOUR] = tn_neighbour_timer, [TN_CORE_TIMER_RESOLVER] = tn_resolver_timer};
+static tn_timer_fn *const core_timers[] = {[TN_CORE_TIMER_NEIGHBOUR] = tn_neighbour_timer,
+                                           [TN_CORE_TIMER_RESOLVER] = tn_resolver_timer,
+                                           [TN_CORE_TIMER_PMTU] = tn_pmtu_timer};
 static const struct tn_command core_commands[] = {
     {"resolve", "Addresses of a name: name", tn_resolve_command_start, tn_resolve_command_cancel}};
 

@@ -12,6 +12,7 @@
 #include "address.h"
 #include "dispatch.h"
 #include "neighbour.h"
+#include "pmtu.h"
 #include "route.h"
 #include "stack.h"
 
@@ -106,6 +107,7 @@ static int find_unicast(struct path_query *q, struct tn_path *path)
         return -ENETUNREACH;
     const struct tn_addr *hop = tn_addr_is_zero(&route->via) ? q->dst : &route->via;
     set_link(q, path, TN_PATH_UNICAST, route->ifindex);
+    tn_pmtu_apply(q->stack, q->family, q->vrf, q->dst, path);
     int err = choose_source(q, route->ifindex, hop);
     if (err < 0)
         return err;

@@ -19,10 +19,11 @@ static const struct {
     const char *name;
     tn_table_fn *show;
 } tables[] = {
-    {"stack", tn_show_stack},       {"interfaces", tn_show_interfaces}, {"addresses", tn_show_addresses},
-    {"routes", tn_show_routes},     {"neighbours", tn_show_neighbours}, {"sockets", tn_show_sockets},
-    {"plugins", tn_show_plugins},   {"options", tn_show_options},       {"commands", tn_show_commands},
-    {"dispatch", tn_show_dispatch}, {"counters", tn_show_counters},     {"drops", tn_show_drops},
+    {"stack", tn_show_stack},         {"interfaces", tn_show_interfaces}, {"addresses", tn_show_addresses},
+    {"routes", tn_show_routes},       {"neighbours", tn_show_neighbours}, {"sockets", tn_show_sockets},
+    {"plugins", tn_show_plugins},     {"options", tn_show_options},       {"commands", tn_show_commands},
+    {"path-mtus", tn_show_path_mtus}, {"dispatch", tn_show_dispatch},     {"counters", tn_show_counters},
+    {"drops", tn_show_drops},
 };
 
 bool tn_rows_want(struct tn_rows *rows)
@@ -190,8 +191,8 @@ int tn_stack_show(struct tn_stack *stack, const char *table, char **json, struct
 const char *const *tn_show_tables(void)
 {
     static const char *const names[] = {"stack",    "interfaces", "addresses", "routes",   "neighbours",
-                                        "sockets",  "plugins",    "options",   "commands", "dispatch",
-                                        "counters", "drops",      NULL};
+                                        "sockets",  "plugins",    "options",   "commands", "path-mtus",
+                                        "dispatch", "counters",   "drops",     NULL};
     static_assert(TN_ARRAY_SIZE(names) == TN_ARRAY_SIZE(tables) + 1, "a name a table");
     return names;
 }

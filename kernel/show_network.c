@@ -6,6 +6,7 @@
 #include "dispatch.h"
 #include "flow.h"
 #include "neighbour.h"
+#include "pmtu.h"
 #include "route.h"
 #include "show.h"
 #include "sockets.h"
@@ -106,6 +107,24 @@ static void add_route(void *context, const struct tn_route *r)
 void tn_show_routes(struct tn_rows *rows)
 {
     tn_route_each(rows->stack, add_route, rows);
+}
+
+/* ---- path-mtus ---- */
+
+static void add_pmtu(void *context, const struct tn_pmtu_info *info)
+{
+    struct tn_rows *rows = context;
+    tn_time now = rows->stack->now;
+    if (tn_rows_want(rows))
+        tn_rows_add(rows,
+                    json_pack("{s:o,s:i,s:i,s:I}", "address", tn_json_address(info->family, &info->dst, -1),
+                              "vrf", info->vrf, "mtu", info->mtu, "expires-s",
+                              (json_int_t)(info->expires > now ? (info->expires - now) / TN_SEC : 0)));
+}
+
+void tn_show_path_mtus(struct tn_rows *rows)
+{
+    tn_pmtu_each(rows->stack, add_pmtu, rows);
 }
 
 /* ---- neighbours ---- */

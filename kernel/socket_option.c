@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "route.h"
 #include "socket_table.h"
 
 #define BUFFER_LEAST 2048
@@ -152,14 +153,37 @@ enum network_option {
     NETWORK_UNKNOWN,
     NETWORK_TTL,
     NETWORK_TOS,
+    NETWORK_MTU_DISCOVER,
+    NETWORK_MTU,
 };
 
-static enum network_option network_option(const struct tn_socket *sock, int level, int name)
+/* The numbers are the same in both families. */
+static_assert(IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT && IP_PMTUDISC_PROBE == IPV6_PMTUDISC_PROBE,
+              "one table does");
+static const uint8_t mtu_discover[] = {[IP_PMTUDISC_DONT] = TN_MTU_DONT,
+                                       [IP_PMTUDISC_WANT] = TN_MTU_WANT,
+                                       [IP_PMTUDISC_DO] = TN_MTU_DO,
+                                       [IP_PMTUDISC_PROBE] = TN_MTU_PROBE};
+
+static enum network_option network_option(const struct tn_socket *sock, int name)
 {
-    if (sock->family == AF_INET && level == IPPROTO_IP)
-        return name == IP_TTL ? NETWORK_TTL : name == IP_TOS ? NETWORK_TOS : NETWORK_UNKNOWN;
-    if (sock->family == AF_INET6 && level == IPPROTO_IPV6)
-        return name == IPV6_UNICAST_HOPS ? NETWORK_TTL : name == IPV6_TCLASS ? NETWORK_TOS : NETWORK_UNKNOWN;
+    static const struct {
+        uint8_t family;
+        int name;
+        enum network_option option;
+    } names[] = {
+        {AF_INET, IP_TTL, NETWORK_TTL},
+        {AF_INET, IP_TOS, NETWORK_TOS},
+        {AF_INET, IP_MTU_DISCOVER, NETWORK_MTU_DISCOVER},
+        {AF_INET, IP_MTU, NETWORK_MTU},
+        {AF_INET6, IPV6_UNICAST_HOPS, NETWORK_TTL},
+        {AF_INET6, IPV6_TCLASS, NETWORK_TOS},
+        {AF_INET6, IPV6_MTU_DISCOVER, NETWORK_MTU_DISCOVER},
+        {AF_INET6, IPV6_MTU, NETWORK_MTU},
+    };
+    for (size_t i = 0; i < TN_ARRAY_SIZE(names); i++)
+        if (names[i].family == sock->family && names[i].name == name)
+            return names[i].option;
     return NETWORK_UNKNOWN;
 }
 
@@ -187,9 +211,33 @@ static int set_network_option(struct tn_socket *sock, enum network_option option
         /* A stream's ECN bits are its transport's (RFC 3168 §6.1). */
         sock->tos = (uint8_t)(v == -1 ? 0 : sock->type == SOCK_STREAM ? v & ~3 : v);
         return 0;
+    case NETWORK_MTU_DISCOVER:
+        if (v < 0 || (size_t)v >= TN_ARRAY_SIZE(mtu_discover))
+            return -EINVAL;
+        sock->mtu_discover = mtu_discover[v];
+        return 0;
     default:
         return -ENOPROTOOPT;
     }
+}
+
+static int get_mtu_discover(const struct tn_socket *sock, void *value, socklen_t *len)
+{
+    int v = 0;
+    while (mtu_discover[v] != sock->mtu_discover)
+        v++;
+    return put_int(value, len, v);
+}
+
+/* Of the way to the connected destination. */
+static int get_mtu(struct tn_stack *stack, struct tn_socket *sock, void *value, socklen_t *len)
+{
+    if (!(sock->flags & TN_SOCK_CONNECTED))
+        return -ENOTCONN;
+    struct tn_addr src = sock->local;
+    int error =
+        tn_core_path_find(tn_core_self(stack), sock->family, sock->vrf, &src, &sock->remote, &sock->path);
+    return error < 0 ? error : put_int(value, len, sock->path.mtu);
 }
 
 static int get_network_option(struct tn_stack *stack, struct tn_socket *sock, enum network_option option,
@@ -202,6 +250,10 @@ static int get_network_option(struct tn_stack *stack, struct tn_socket *sock, en
         return put_int(value, len, sock->ttl ? sock->ttl : default_ttl);
     case NETWORK_TOS:
         return put_int(value, len, sock->tos);
+    case NETWORK_MTU_DISCOVER:
+        return get_mtu_discover(sock, value, len);
+    case NETWORK_MTU:
+        return get_mtu(stack, sock, value, len);
     default:
         return -ENOPROTOOPT;
     }
@@ -216,7 +268,7 @@ int tn_socket_set_option(struct tn_stack *stack, struct tn_socket *sock, int lev
     if (level == SOL_SOCKET)
         return set_socket_option(sock, name, value, len);
     if (is_network_level(sock, level))
-        return set_network_option(sock, network_option(sock, level, name), value, len);
+        return set_network_option(sock, network_option(sock, name), value, len);
     if (level != sock->protocol)
         return -ENOPROTOOPT;
     if (!transport)
@@ -232,7 +284,7 @@ int tn_socket_get_option(struct tn_stack *stack, struct tn_socket *sock, int lev
     if (level == SOL_SOCKET)
         return get_socket_option(sock, name, value, len);
     if (is_network_level(sock, level))
-        return get_network_option(stack, sock, network_option(sock, level, name), value, len);
+        return get_network_option(stack, sock, network_option(sock, name), value, len);
     if (level != sock->protocol)
         return -EOPNOTSUPP;
     if (!transport)

@@ -165,6 +165,33 @@ static int stream_give(struct tn_stack *stack, struct tn_socket *sock, struct tn
 
 /* ---- Datagrams ---- */
 
+/* Bytes of headers that go before a datagram. */
+static size_t datagram_headers(const struct tn_stack *stack, const struct tn_socket *sock)
+{
+    const struct tn_self *transport = tn_socket_transport(stack, sock);
+    const struct tn_slot *network = stack->dispatch.family[sock->family].slot;
+    return (transport ? transport->plugin->transport->header_size : 0u) +
+           (network ? network->self.plugin->network->header_size : 0u);
+}
+
+/* Whether the datagram may be fragmented (IP_MTU_DISCOVER). The path that it takes: *own where the socket heeds the
+ * interface's MTU alone. */
+static const struct tn_path *set_fragmentation(struct tn_stack *stack, const struct tn_socket *sock,
+                                               struct tn_packet *packet, const struct tn_path *path,
+                                               struct tn_path *own)
+{
+    const struct tn_ifc *ifc = tn_interface_at(stack, path->ifindex);
+    bool fits = packet->total + datagram_headers(stack, sock) <= path->mtu;
+    if (sock->mtu_discover >= TN_MTU_DO || (sock->mtu_discover == TN_MTU_WANT && fits))
+        packet->flags |= TN_PKT_DONT_FRAGMENT;
+    if (sock->mtu_discover != TN_MTU_PROBE || path->kind == TN_PATH_LOCAL || !ifc)
+        return path;
+    *own = *path;
+    own->mtu = (uint16_t)tn_min(ifc->pub.mtu, UINT16_MAX);
+    own->mtu_floor = false;
+    return own;
+}
+
 /* Hands the payload, with the socket's settings, to the transport. Consumes it. */
 static int datagram_along(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
                           uint16_t vrf, const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
@@ -189,6 +216,8 @@ static int datagram_along(struct tn_stack *stack, struct tn_socket *sock, struct
     packet->dst = *dst;
     packet->src_port = sock->local_port;
     packet->dst_port = port;
+    struct tn_path own;
+    path = set_fragmentation(stack, sock, packet, path, &own);
     return transport->plugin->transport->send_datagram(transport, sock, packet, path);
 }
 
@@ -217,16 +246,6 @@ static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struc
     return datagram_along(stack, sock, packet, vrf, &src, dst, port, &sock->path);
 }
 
-/* Bytes that a datagram may carry. */
-static size_t datagram_limit(struct tn_stack *stack, const struct tn_socket *sock)
-{
-    const struct tn_self *transport = tn_socket_transport(stack, sock);
-    const struct tn_slot *network = stack->dispatch.family[sock->family].slot;
-    size_t headers = (transport ? transport->plugin->transport->header_size : 0u) +
-                     (network ? network->self.plugin->network->header_size : 0u);
-    return 65535 - headers;
-}
-
 /* 0, or why nothing can be sent on this datagram socket. */
 static int datagram_may_send(struct tn_socket *sock)
 {
@@ -240,7 +259,7 @@ ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, const 
                           const struct tn_origin *to)
 {
     const struct tn_origin remote = {.addr = sock->remote, .port = sock->remote_port};
-    if (len > datagram_limit(stack, sock))
+    if (len > 65535 - datagram_headers(stack, sock))
         return -EMSGSIZE;
     int error = datagram_may_send(sock);
     if (error < 0)

@@ -13,6 +13,7 @@
 #include "names.h"
 #include "neighbour.h"
 #include "plugin_path.h"
+#include "pmtu.h"
 #include "resolver.h"
 #include "route.h"
 #include "sockets.h"
@@ -45,6 +46,8 @@ static int init_parts(struct tn_stack *stack)
     if (err == 0)
         err = tn_routes_init(stack);
     if (err == 0)
+        err = tn_pmtus_init(stack);
+    if (err == 0)
         err = tn_neighbours_init(stack);
     if (err == 0)
         err = tn_sockets_init(stack);
@@ -67,6 +70,7 @@ static void destroy_parts(struct tn_stack *stack)
     tn_trace_destroy(stack);
     tn_sockets_destroy(stack);
     tn_neighbours_destroy(stack);
+    tn_pmtus_destroy(stack);
     tn_routes_destroy(stack);
     tn_addresses_destroy(stack);
     drop_looped(stack);

@@ -33,7 +33,10 @@
     X(SOCKET_LIMIT, "socket-limit", "Sockets refused because the table was full")                    \
     X(BACKLOG_LIMIT, "backlog-limit", "Connections refused because a listener's queue was full")     \
     X(LOG_SUPPRESSED, "log-suppressed", "Log lines left out because the same place had just logged") \
-    X(SWAPS, "swaps", "Plugins replaced while running")
+    X(SWAPS, "swaps", "Plugins replaced while running")                                              \
+    X(PATH_MTU_LOWERED, "path-mtu-lowered",                                                          \
+      "Times the network said that a destination takes smaller packets only")                        \
+    X(PATH_MTU_LIMIT, "path-mtu-limit", "Path MTUs forgotten early because the table was full")
 
 #define TN_CORE_DROPS(X)                                                                      \
     X(NO_FRAMING, "no-framing", "No plugin takes frames of this interface's link type")       \
@@ -69,6 +72,7 @@ enum {
 enum tn_core_timer {
     TN_CORE_TIMER_NEIGHBOUR, /* neighbour.c: tn_neighbour_timer() */
     TN_CORE_TIMER_RESOLVER,  /* resolver.c: tn_resolver_timer() */
+    TN_CORE_TIMER_PMTU,      /* pmtu.c: tn_pmtu_timer() */
     TN_CORE_TIMER_COUNT,
 };
 
@@ -147,6 +151,7 @@ static inline struct tn_ifc *tn_ifc_of(struct tn_interface *ifc)
 struct tn_addresses;  /* address.h */
 struct tn_routes;     /* route.h */
 struct tn_neighbours; /* neighbour.h */
+struct tn_pmtus;      /* pmtu.h */
 struct tn_sockets;    /* sockets.h */
 struct tn_control;    /* control.h */
 struct tn_loop;       /* loop.h */
@@ -170,6 +175,7 @@ struct tn_stack {
     struct tn_addresses *addresses;
     struct tn_routes *routes;
     struct tn_neighbours *neighbours;
+    struct tn_pmtus *pmtus;
     struct tn_sockets *sockets;
     struct tn_control *control;
     struct tn_logger *logger;

@@ -116,6 +116,10 @@ static const struct column addresses[] = {
 static const struct column routes[] = {
     {"TO", LEFT, NULL, "to"},          {"VIA", LEFT, via_cell, NULL}, {"INTERFACE", LEFT, NULL, "interface"},
     {"METRIC", RIGHT, NULL, "metric"}, {"VRF", RIGHT, NULL, "vrf"},   {"FROM", LEFT, NULL, "from"}};
+static const struct column path_mtus[] = {{"ADDRESS", LEFT, NULL, "address"},
+                                          {"VRF", RIGHT, NULL, "vrf"},
+                                          {"MTU", RIGHT, NULL, "mtu"},
+                                          {"EXPIRES IN S", RIGHT, NULL, "expires-s"}};
 static const struct column neighbours[] = {{"ADDRESS", LEFT, NULL, "address"},
                                            {"INTERFACE", LEFT, NULL, "interface"},
                                            {"LINK ADDRESS", LEFT, NULL, "lladdr"},
@@ -163,6 +167,7 @@ static const struct view {
     {"interfaces", interfaces, TN_ARRAY_SIZE(interfaces), false},
     {"addresses", addresses, TN_ARRAY_SIZE(addresses), false},
     {"routes", routes, TN_ARRAY_SIZE(routes), false},
+    {"path-mtus", path_mtus, TN_ARRAY_SIZE(path_mtus), false},
     {"neighbours", neighbours, TN_ARRAY_SIZE(neighbours), false},
     {"sockets", sockets, TN_ARRAY_SIZE(sockets), false},
     {"plugins", plugins, TN_ARRAY_SIZE(plugins), false},
@@ -404,7 +409,8 @@ const struct verb verb_show = {
     .name = "show",
     .summary = "shows a running stack: its tables",
     .help = "usage: tenon show [TABLE...] [OPTIONS]\n\n"
-            "Tables: stack, interfaces, addresses, routes, neighbours, sockets, plugins, options, commands, "
+            "Tables: stack, interfaces, addresses, routes, path-mtus, neighbours, sockets, plugins, options, "
+            "commands, "
             "dispatch,\n"
             "counters, drops. Plugins bring more, such as dhcp. Without TABLE: what one looks at first.\n\n"
             "  --json           the tables as they came, a JSON object a line\n"

@@ -252,11 +252,14 @@ struct tn_net_error {
     uint8_t protocol;
     bool hard;      /* aborts what is being opened (RFC 1122 §4.2.3.9); soft otherwise */
     uint16_t error; /* errno: ECONNREFUSED, EHOSTUNREACH, … */
-    uint32_t mtu;   /* with EMSGSIZE: the next hop's MTU, 0 if it did not say */
+    uint32_t mtu;   /* with EMSGSIZE: what the next hop takes, or a guess; 0: nothing is known */
     uint16_t vrf;
     struct tn_addr src; /* of the packet that was sent: this stack's address */
     struct tn_addr dst;
     struct tn_cursor quote; /* its transport header, at least 8 bytes as a rule (RFC 792), perhaps more */
+    uint32_t
+        mtu_least; /* with EMSGSIZE: a lower one is not believed; what is longer goes in fragments then */
+    tn_time mtu_lifetime; /* … how long to believe it */
 };
 
 /* A transport: gives sockets their meaning. Packets come in by its claims on TN_TABLE_IPPROTO, errors by
@@ -662,6 +665,10 @@ struct tn_core {
      * called), one of stack.yaml stays known, and may become usable later. */
     void (*address_verdict)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                             const struct tn_addr *addr, enum tn_address_event event, const uint8_t *lladdr);
+
+    /* The news (error EMSGSIZE) is about a packet that was sent indeed, as far as can be seen: packets to its destination
+     * are no longer than error->mtu from now on, whoever sends them. */
+    void (*path_mtu)(struct tn_self *self, const struct tn_net_error *error);
 };
 
 #define TN_STORE_MAX        4096

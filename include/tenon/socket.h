@@ -54,14 +54,23 @@ struct tn_socket_slab;
 #define TN_EVENT_ERROR    0x08u /* see SO_ERROR */
 #define TN_EVENT_HANGUP   0x10u /* both directions have ended, or it was aborted */
 
+/* How a datagram socket heeds the path MTU (IP_MTU_DISCOVER). */
+enum tn_mtu_discover {
+    TN_MTU_WANT, /* what is longer goes in fragments, what is not must not be fragmented on the way; the default */
+    TN_MTU_DONT,  /* what is longer goes in fragments, and routers may fragment too */
+    TN_MTU_DO,    /* what is longer is refused, and nothing may be fragmented */
+    TN_MTU_PROBE, /* as that, but only the interface's MTU counts */
+};
+
 /* Way to a destination, as far as it can be remembered. Valid while `generation` is the stack's; all zero =
  * nothing known. Filled by core->path_find(). */
 struct tn_path {
     struct tn_neighbour *neighbour; /* next hop; NULL when none is needed (broadcast, no link addresses) */
     uint32_t generation;
     uint16_t ifindex;
-    uint16_t mtu; /* largest network packet, in bytes (65535 at most) */
-    uint8_t kind; /* enum tn_path_kind */
+    uint16_t mtu;   /* largest network packet, in bytes (65535 at most) */
+    uint8_t kind;   /* enum tn_path_kind */
+    bool mtu_floor; /* `mtu` is more than the network said it takes: packets may be fragmented on the way */
 };
 
 enum tn_path_kind {
@@ -99,6 +108,7 @@ struct tn_socket {
     uint8_t protocol; /* IP protocol number */
     uint8_t ttl;      /* 0: default */
     uint8_t tos;
+    uint8_t mtu_discover; /* enum tn_mtu_discover */
 
     /* who */
     uint8_t events;      /* TN_EVENT_… not yet told */

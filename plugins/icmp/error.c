@@ -54,8 +54,29 @@ static int icmp_meaning_of(const struct tn_icmp_header *header, struct icmp_mean
     }
 }
 
+/* RFC 1191 §5, §7: of routers that do not say what would fit, the next smaller size that is common. */
+static uint32_t icmp_plateau_below(uint32_t total)
+{
+    static const uint16_t plateaus[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296};
+    for (size_t i = 0; i < TN_ARRAY_SIZE(plateaus); i++)
+        if (plateaus[i] < total)
+            return plateaus[i];
+    return 68;
+}
+
+static void icmp_read_mtu(struct tn_self *self, const struct tn_icmp_header *header, uint32_t total,
+                          struct tn_net_error *error)
+{
+    const struct icmp_options *options = icmp_options(self);
+    error->mtu = tn_be16(header->fragmentation.mtu);
+    if (error->mtu == 0)
+        error->mtu = icmp_plateau_below(total);
+    error->mtu_least = (uint32_t)options->path_mtu_least;
+    error->mtu_lifetime = options->path_mtu_lifetime;
+}
+
 /* Reads the quoted packet: its addresses and protocol, and a cursor on its transport header. */
-static int icmp_read_quote(struct tn_cursor *c, struct tn_net_error *error)
+static int icmp_read_quote(struct tn_cursor *c, struct tn_net_error *error, uint32_t *quoted_total)
 {
     const struct tn_ipv4_header *quoted = tn_read_header(c, struct tn_ipv4_header);
     if (!quoted || tn_ipv4_version(quoted) != 4)
@@ -69,6 +90,7 @@ static int icmp_read_quote(struct tn_cursor *c, struct tn_net_error *error)
     size_t quoted_data = tn_min(tn_left(c), total - len);
     if (c->failed || quoted_data < 8 || tn_ipv4_fragment_offset(quoted) != 0)
         return ICMP_DROP_BAD_QUOTE;
+    *quoted_total = (uint32_t)total;
     error->protocol = quoted->protocol;
     error->src = tn_addr_from(quoted->src, TN_IPV4_ADDR_LEN);
     error->dst = tn_addr_from(quoted->dst, TN_IPV4_ADDR_LEN);
@@ -89,13 +111,14 @@ int icmp_error_input(struct tn_self *self, const struct tn_packet *packet)
         return ICMP_DROP_BAD_CODE;
     struct tn_net_error error = {
         .family = AF_INET, .vrf = packet->vrf, .hard = meaning.hard, .error = meaning.error};
-    int drop = icmp_read_quote(&c, &error);
+    uint32_t total;
+    int drop = icmp_read_quote(&c, &error, &total);
     if (drop != ICMP_OK)
         return drop;
     if (!tn_addr_equal(&error.src, &packet->dst))
         return ICMP_DROP_NOT_OURS;
     if (meaning.error == EMSGSIZE)
-        error.mtu = tn_be16(header->fragmentation.mtu);
+        icmp_read_mtu(self, header, total, &error);
     tn_count(self, ICMP_ERRORS_IN);
     self->core->net_error(self, &error);
     return ICMP_OK;

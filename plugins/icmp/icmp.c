@@ -199,6 +199,8 @@ static const struct tn_claim icmp_claims[] = {
 static const struct tn_option icmp_option_list[] = {
     {"rate", TN_OPTION_INT, offsetof(struct icmp_options, rate)},
     {"burst", TN_OPTION_INT, offsetof(struct icmp_options, burst)},
+    {"path-mtu-least", TN_OPTION_INT, offsetof(struct icmp_options, path_mtu_least)},
+    {"path-mtu-lifetime", TN_OPTION_DURATION, offsetof(struct icmp_options, path_mtu_lifetime)},
 };
 static const struct tn_command icmp_commands[] = {
     {
@@ -229,7 +231,7 @@ static const struct tn_plugin icmp_plugin = {
     .name = "icmp",
     .version = "0.1.0",
     .kind = "transport",
-    .schema = "icmp/1",
+    .schema = "icmp/2",
     .state_size = sizeof(struct icmp_state),
     .options_size = sizeof(struct icmp_options),
     .claims = icmp_claims,

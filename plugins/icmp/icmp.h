@@ -52,6 +52,8 @@ enum {
 struct icmp_options {
     int64_t rate;
     int64_t burst;
+    int64_t path_mtu_least;
+    tn_time path_mtu_lifetime;
 };
 
 #define ICMP_PINGS_MAX 64 /* `ping` commands at a time; a power of 2 */

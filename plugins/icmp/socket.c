@@ -62,12 +62,19 @@ void icmp_net_error(struct tn_self *self, const struct tn_net_error *error)
     if (!header || header->type != TN_ICMP_ECHO)
         return;
     uint16_t id = tn_be16(header->echo.id);
-    if (icmp_ping_error(self, error, id, tn_be16(header->echo.seq)))
+    if (icmp_ping_error(self, error, id, tn_be16(header->echo.seq))) {
+        if (error->error == EMSGSIZE)
+            self->core->path_mtu(self, error);
         return;
+    }
     /* The socket that would get the reply. */
     const struct tn_packet reply = {
         .src = error->dst, .dst = error->src, .dst_port = id, .vrf = error->vrf, .family = AF_INET};
     struct tn_socket *sock = self->core->socket_lookup(self, &reply);
-    if (sock)
+    if (!sock)
+        return;
+    if (error->error == EMSGSIZE)
+        self->core->path_mtu(self, error);
+    if (error->error != EMSGSIZE || sock->mtu_discover >= TN_MTU_DO)
         self->core->socket_soft_error(self, sock, error->error);
 }

@@ -34,6 +34,7 @@
     X(BAD_OPTION, "bad-option", "An option's length is wrong")                                               \
     X(NO_PROTOCOL, "no-protocol", "No plugin takes this protocol")                                           \
     X(FRAGMENT_LENGTH, "fragment-length", "A fragment is empty, or not the last and no multiple of 8 bytes") \
+    X(FRAGMENT_TINY, "fragment-tiny", "Fragments that cut a TCP header apart (RFC 1858, RFC 3128)")          \
     X(FRAGMENT_TOO_LONG, "fragment-too-long", "The datagram would be longer than 65535 bytes")               \
     X(FRAGMENT_OVERLAP, "fragment-overlap", "Fragments of a datagram contradict each other")                 \
     X(FRAGMENT_ECN, "fragment-ecn", "Fragments say both: congestion met, and not ECN-capable")               \

@@ -23,7 +23,7 @@ int ipv4_output(struct tn_self *self, struct tn_packet *packet, const struct tn_
     packet->transport = tn_packet_offset(packet);
     packet->family = AF_INET;
     size_t total = packet->total + ipv4_header_len_out(packet);
-    bool dont_fragment = packet->flags & TN_PKT_DONT_FRAGMENT;
+    bool dont_fragment = (packet->flags & TN_PKT_DONT_FRAGMENT) && !path->mtu_floor;
     if (tn_unlikely(total > TN_IPV4_TOTAL_MAX)) {
         tn_drop(self, packet, IPV4_DROP_TOO_LONG);
         return -EMSGSIZE;

@@ -203,6 +203,17 @@ static void ipv4_mark(struct ipv4_datagram *d, const struct ipv4_fragment *f)
 
 /* ---- Fragments ---- */
 
+/* Whether the fragments would hide a TCP header's flags from those on the way who look at the first one only (RFC 1858
+ * §3.2.1, RFC 3128 §4): no network makes such fragments, whose MTU is 68 at least. */
+static bool ipv4_is_tiny(const struct ipv4_fragment *f)
+{
+    const uint8_t tcp = 6;
+    const uint32_t flags_end = 16;
+    if (f->header->protocol != tcp)
+        return false;
+    return f->offset == 0 ? f->len < flags_end : f->offset < flags_end;
+}
+
 /* What is wrong with the fragment alone. */
 static int ipv4_read_fragment(const struct tn_packet *packet, struct ipv4_fragment *f)
 {
@@ -216,6 +227,8 @@ static int ipv4_read_fragment(const struct tn_packet *packet, struct ipv4_fragme
     f->last = !(tn_be16(f->header->fragment) & TN_IPV4_MF);
     if (f->len == 0 || (!f->last && f->len % BLOCK != 0))
         return IPV4_DROP_FRAGMENT_LENGTH;
+    if (ipv4_is_tiny(f))
+        return IPV4_DROP_FRAGMENT_TINY;
     /* The whole would have a total length that its field cannot hold ("ping of death"). */
     return f->end > DATA_MAX ? IPV4_DROP_FRAGMENT_TOO_LONG : IPV4_OK;
 }

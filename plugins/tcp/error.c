@@ -77,6 +77,7 @@ void tcp_error(struct tn_self *self, const struct tn_net_error *error)
         return;
     if (error->error == EMSGSIZE) {
         lower_mtu(self, conn, error->mtu);
+        self->core->path_mtu(self, error); /* others that send there need not lose a packet to learn it */
     } else if (error->hard && is_being_opened(conn)) {
         tcp_finish(self, conn, error->error);
     } else {

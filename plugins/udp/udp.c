@@ -158,6 +158,27 @@ static void udp_input(struct tn_self *self, struct tn_packet *packet)
         tn_drop(self, packet, UDP_DROP_QUEUE_FULL);
 }
 
+/* Something smaller fits. It is believed if a socket speaks from there; that one may be told: whoever has datagrams in
+ * fragments rather than lost has nothing to do. */
+static void udp_path_mtu(struct tn_self *self, const struct tn_net_error *error, uint16_t src_port,
+                         uint16_t dst_port, struct tn_socket *connected)
+{
+    const struct tn_packet answer = {.src = error->dst,
+                                     .dst = error->src,
+                                     .src_port = dst_port,
+                                     .dst_port = src_port,
+                                     .vrf = error->vrf,
+                                     .family = error->family};
+    if (!connected && !self->core->socket_lookup(self, &answer)) {
+        tn_count(self, UDP_ERRORS_UNMATCHED);
+        return;
+    }
+    tn_count(self, UDP_ERRORS_SOFT);
+    self->core->path_mtu(self, error);
+    if (connected && connected->mtu_discover >= TN_MTU_DO)
+        self->core->socket_soft_error(self, connected, EMSGSIZE);
+}
+
 /* News about a datagram that was sent. A hard error (nobody listens there) is the socket's next result; of a
  * soft one it only takes note (RFC 1122 §4.1.3.3). Sockets that are not connected have no use for either:
  * they could not tell which of their datagrams is meant. */
@@ -169,6 +190,10 @@ static void udp_error(struct tn_self *self, const struct tn_net_error *error)
     if (!c.failed)
         sock = self->core->socket_lookup_tuple(self, error->family, error->vrf, &error->src, src_port,
                                                &error->dst, dst_port);
+    if (error->error == EMSGSIZE && !c.failed) {
+        udp_path_mtu(self, error, src_port, dst_port, sock);
+        return;
+    }
     if (!sock) {
         tn_count(self, UDP_ERRORS_UNMATCHED);
     } else if (error->hard) {

@@ -602,7 +602,7 @@ static void close_all(void)
         look();
     while ((fd = tn_accept(f.stack, f.listener, NULL, NULL)) >= 0)
         tn_close(f.stack, fd);
-    tn_sim_run(f.sim, 60 * TN_SEC);
+    tn_sim_run(f.sim, 11 * 60 * TN_SEC); /* path MTUs are forgotten after ten minutes */
     look();
     struct tn_usage end;
     tn_stack_usage(f.stack, &end);

@@ -15,7 +15,8 @@ PROTOCOLS = {
     "ipv4", "ipv6", "mld", "ndp", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "udplite", "sctp",
 }
 # Levels and names of the families' socket options, as POSIX and Linux have them: what an embedding program says.
-SOCKET_OPTIONS = {"IPPROTO_IP", "IPPROTO_IPV6", "IPV6_UNICAST_HOPS", "IPV6_TCLASS", "IPV6_V6ONLY", "IPV6_RECVERR"}
+SOCKET_OPTIONS = {"IPPROTO_IP", "IPPROTO_IPV6", "IPV6_UNICAST_HOPS", "IPV6_TCLASS", "IPV6_V6ONLY", "IPV6_RECVERR", "IPV6_MTU_DISCOVER", "IPV6_MTU",
+                  "IPV6_PMTUDISC_DONT", "IPV6_PMTUDISC_PROBE"}
 # Numbers that stand for a protocol: ethertypes.
 NUMBERS = {"0x0800", "0x800", "0x0806", "0x806", "0x86dd"}
 

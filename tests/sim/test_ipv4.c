@@ -501,6 +501,17 @@ static void fragment_in_the_middle_has_a_multiple_of_eight_bytes(void **state)
     assert_dropped("fragment-length");
 }
 
+/* conformance: 1858 3.2.1; 1858 3.2.2; 3128 4 */
+static void fragments_that_cut_a_tcp_header_apart_are_dropped(void **state)
+{
+    static const uint8_t segment[64];
+    net_send_ip(&net, &(struct net_ip){.protocol = 6, .id = 7, .fragment = MF}, segment, 8);
+    net_send_ip(&net, &(struct net_ip){.protocol = 6, .id = 8, .fragment = 1}, segment, 40);
+    net_send_ip(&net, &(struct net_ip){.protocol = 6, .id = 9, .fragment = MF | 1}, segment, 40);
+    net_expect_nothing(&net);
+    assert_int_equal(net_drops(&net, "ipv4", "fragment-tiny"), 3);
+}
+
 /* "Ping of death" */
 static void datagram_beyond_65535_bytes_is_dropped(void **state)
 {
@@ -944,6 +955,7 @@ int main(void)
         T(second_last_fragment_drops_the_datagram),
         T(empty_fragment_is_dropped),
         T(fragment_in_the_middle_has_a_multiple_of_eight_bytes),
+        T(fragments_that_cut_a_tcp_header_apart_are_dropped),
         T(datagram_beyond_65535_bytes_is_dropped),
         T(header_with_options_counts_for_the_65535_bytes),
         T(datagrams_are_told_apart_by_id_protocol_and_addresses),
