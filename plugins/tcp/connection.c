@@ -1,7 +1,8 @@
 /* connection.c: what every file needs of a connection: its state, its place in the list of those with something to send,
  * its deadlines, its path, its end.
  *
- * A connection has one timer for three deadlines. Most deadlines move away before they are met (each acknowledgement
+ * A connection has one timer for three deadlines, of which that of retransmission is the earliest of three again while
+ * something is in flight. Most deadlines move away before they are met (each acknowledgement
  * moves the retransmission's), so moving one later leaves the timer alone: it fires, finds nothing due and is started
  * for the earliest deadline then (tcp_rearm). */
 #include "tcp.h"
@@ -12,6 +13,12 @@
 
 /* A peer that tells less gets this much in a segment all the same, lest a tiny MSS makes a flood of tiny segments. */
 #define LEAST_MSS 64
+
+/* RFC 8985 §7.2: before a round-trip time is known; what a lone segment's acknowledgement may be delayed by
+ * (TLP.max_ack_delay); and what timers on both sides round to, which counts where the round-trip time is next to nothing. */
+#define PROBE_TIMEOUT_UNKNOWN (1 * TN_SEC)
+#define PEER_ACK_DELAY        (200 * TN_MSEC)
+#define PROBE_LEAST           (2 * TN_MSEC)
 
 #define CHALLENGE_SPAN 5000 /* milliseconds (RFC 5961 §7) */
 
@@ -144,11 +151,61 @@ tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn)
     return tcp_options(self)->user_timeout;
 }
 
+/* ---- What is in flight ---- */
+
+/* RFC 8985 §7.2: nothing else is going to find a lost tail, and no probe is out. */
+static bool probe_helps(const struct tcp_conn *conn)
+{
+    const struct tcp_flight *flight = conn->flight;
+    return conn->flags & TCP_SACK && conn->phase == TCP_PHASE_OPEN && flight->head && flight->sacked == 0 &&
+           flight->lost == 0 && conn->snd_wnd > 0 && !(conn->flags & (TCP_PROBE_OUT | TCP_PROBE_SPENT));
+}
+
+/* TLP_calc_PTO() */
+static tn_time probe_timeout(const struct tcp_conn *conn)
+{
+    if (!(conn->flags & TCP_RTT_KNOWN))
+        return PROBE_TIMEOUT_UNKNOWN;
+    bool one = conn->snd_nxt - conn->snd_una <= conn->mss;
+    return 2 * conn->srtt * TN_USEC + (one ? PEER_ACK_DELAY : PROBE_LEAST);
+}
+
+void tcp_arm_flight(struct tn_self *self, struct tcp_conn *conn)
+{
+    const struct tcp_flight *f = conn->flight;
+    tcp_deadline(self, conn, &conn->retransmit_at, tn_min(f->timeout_at, tn_min(f->probe_at, f->reorder_at)));
+}
+
+void tcp_restart_probe(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_flight *flight = conn->flight;
+    flight->probe_at = TN_NEVER;
+    if (probe_helps(conn))
+        flight->probe_at = tn_min(self->core->now(self) + probe_timeout(conn), flight->timeout_at);
+    tcp_arm_flight(self, conn);
+}
+
 void tcp_start_retransmit(struct tn_self *self, struct tcp_conn *conn)
 {
     tn_time at = self->core->now(self) + tcp_rto(self, conn);
     tn_time end = conn->progress_at + tcp_patience(self, conn);
-    tcp_deadline(self, conn, &conn->retransmit_at, tn_min(at, end));
+    at = tn_min(at, end);
+    if (!conn->flight || conn->flags & TCP_PERSIST) {
+        tcp_deadline(self, conn, &conn->retransmit_at, at);
+        return;
+    }
+    conn->flight->timeout_at = at;
+    tcp_restart_probe(self, conn);
+}
+
+void tcp_stop_retransmit(struct tcp_conn *conn)
+{
+    conn->retransmit_at = TN_NEVER;
+    if (!conn->flight)
+        return;
+    conn->flight->timeout_at = TN_NEVER;
+    conn->flight->probe_at = TN_NEVER;
+    conn->flight->reorder_at = TN_NEVER;
 }
 
 /* ---- The path ---- */
@@ -184,7 +241,7 @@ void tcp_release(struct tn_self *self, struct tcp_conn *conn)
     tcp_set_state(self, conn, TCP_ST_CLOSED);
     self->core->timer_stop(self, &conn->timer);
     tcp_unschedule(self, conn);
-    tcp_runs_free(self, conn);
+    tcp_flight_release(self, conn, true);
     tcp_reassembly_free(self, conn);
     tcp_cc_free(self, conn);
     self->core->socket_free(self, tcp_socket(conn));

@@ -18,6 +18,11 @@
     X(RETRANSMIT_TIMEOUTS, "retransmit-timeouts", "Retransmission timeouts")                              \
     X(FAST_RECOVERIES, "fast-recoveries", "Losses found by acknowledgements, without a timeout")          \
     X(LOST_RETRANSMITS, "lost-retransmits", "Retransmissions found to be lost themselves")                \
+    X(TAIL_PROBES, "tail-probes", "Segments sent to find out whether the last one was lost (RFC 8985)")   \
+    X(TAIL_LOSSES, "tail-losses", "Losses that a tail probe has repaired")                                \
+    X(SPURIOUS_RECOVERIES, "spurious-recoveries", "Fast recoveries that were not needed, and undone")     \
+    X(SPURIOUS_TIMEOUTS, "spurious-timeouts", "Retransmission timeouts that were not needed, and undone") \
+    X(DSACKS_IN, "dsacks-in", "Reports by the peer that something came twice (RFC 2883)")                 \
     X(SACK_RENEGED, "sack-reneged", "Times the peer discarded data that it had selectively acknowledged") \
     X(DUPLICATE_ACKS_IN, "duplicate-acks-in", "Duplicate acknowledgements received")                      \
     X(ACKS_OUT, "acks-out", "Acknowledgements without data sent")                                         \

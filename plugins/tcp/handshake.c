@@ -65,7 +65,7 @@ void tcp_establish(struct tn_self *self, struct tcp_conn *conn, const struct tcp
 {
     tn_count(self, TCP_HANDSHAKES);
     measure_handshake(self, conn, seg);
-    conn->retransmit_at = TN_NEVER;
+    tcp_stop_retransmit(conn);
     conn->progress_at = self->core->now(self);
     conn->flags &= ~TCP_SYN_DUE;
     conn->flags |= TCP_PROGRESS;

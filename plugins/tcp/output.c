@@ -69,15 +69,18 @@ static bool resend(struct tn_self *self, struct tcp_conn *conn, const struct tcp
     uint32_t segments = (len - 1) / conn->mss + 1;
     tn_count_add(self, TCP_RETRANSMITS, segments);
     conn->retransmits += segments;
+    tcp_prr_sent(conn, len);
+    tcp_spurious_resent(self, conn, run->start, run->start + len);
     return true;
 }
 
 static void send_lost(struct tn_self *self, struct tcp_conn *conn)
 {
-    struct tcp_run *run = conn->lost ? tcp_runs_next_lost(conn->run_head) : NULL;
+    struct tcp_flight *flight = conn->flight;
+    struct tcp_run *run = flight && flight->lost ? tcp_runs_next_lost(flight->head) : NULL;
     while (run) {
         uint32_t len = super_frame(conn, tcp_min32(run->end - run->start, window_from(conn, run->start)));
-        bool first = run == conn->run_head;
+        bool first = run == flight->head;
         if (len == 0 || (!(conn->flags & TCP_FAST_SEND) && pipe_full(conn, len)))
             return;
         if (!resend(self, conn, run, len))
@@ -118,6 +121,7 @@ static bool send_next(struct tn_self *self, struct tcp_conn *conn, uint32_t len,
     if (len < conn->mss)
         conn->small_end = conn->snd_nxt;
     conn->flags &= ~TCP_PROBED;
+    tcp_prr_sent(conn, len);
     conn->last_sent = tcp_clock(self);
     note_flight(self, conn);
     tn_count_add(self, TCP_DATA_OUT, len);
@@ -149,6 +153,20 @@ static void send_new(struct tn_self *self, struct tcp_conn *conn)
     }
 }
 
+/* RFC 5682 §2.1 step 2: up to two segments of new data, whatever cwnd says; what comes back for them tells whether the
+ * timeout was needed. */
+static void send_two_new(struct tn_self *self, struct tcp_conn *conn)
+{
+    bool sent = false;
+    for (int i = 0; i < 2; i++) {
+        uint32_t len = tcp_min32(tcp_min32(unsent(conn), usable_window(conn)), conn->mss);
+        if (len == 0 || !send_next(self, conn, len, false))
+            break;
+        sent = true;
+    }
+    tcp_spurious_sent_new(conn, sent);
+}
+
 /* RFC 5681 §4.1: after a pause longer than the timeout the old window says little. */
 static void restart_after_idle(struct tn_self *self, struct tcp_conn *conn)
 {
@@ -172,7 +190,7 @@ static void wait_for_window(struct tn_self *self, struct tcp_conn *conn)
     conn->flags ^= TCP_PERSIST;
     conn->backoff = 0;
     if (!waits) {
-        conn->retransmit_at = TN_NEVER;
+        tcp_stop_retransmit(conn);
         return;
     }
     conn->progress_at = self->core->now(self);
@@ -204,6 +222,37 @@ void tcp_output_probe(struct tn_self *self, struct tcp_conn *conn)
     uint32_t queued = unsent(conn); /* rule (4) of §3.8.6.2.1 */
     uint32_t len = tcp_min32(tcp_min32(queued, window), conn->mss);
     send_next(self, conn, len, fin_due(conn) && len == queued && len < window);
+}
+
+/* ---- The tail ---- */
+
+/* RFC 8985 §7.3: the segment that ends with snd_nxt, or as much of it as was sent at one time. */
+static bool resend_last(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_run *run = tcp_runs_last(self, conn, conn->mss);
+    if (!run)
+        return false;
+    uint32_t len = tcp_min32(tcp_min32(run->end - run->start, conn->mss), window_from(conn, run->start));
+    if (len < run->end - run->start || !resend(self, conn, run, len))
+        return false;
+    tcp_runs_resent(self, conn, run, len);
+    return true;
+}
+
+void tcp_output_tail(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_flight *flight = conn->flight;
+    if (tcp_find_path(self, conn) == 0) {
+        uint32_t queued = unsent(conn), window = usable_window(conn);
+        uint32_t len = tcp_min32(tcp_min32(queued, window), conn->mss);
+        bool fin = fin_due(conn) && len == queued && len < window;
+        bool fresh = (len > 0 || fin) && send_next(self, conn, len, fin);
+        if (fresh || resend_last(self, conn))
+            tcp_tail_sent(self, conn, !fresh);
+    }
+    flight->probe_at = TN_NEVER;
+    flight->timeout_at = self->core->now(self) + tcp_rto(self, conn);
+    tcp_arm_flight(self, conn);
 }
 
 /* ---- All of it ---- */
@@ -238,14 +287,26 @@ static void output_handshake(struct tn_self *self, struct tcp_conn *conn)
     }
 }
 
+static void send_data(struct tn_self *self, struct tcp_conn *conn)
+{
+    uint32_t before = conn->snd_nxt;
+    if (conn->flight && conn->flight->frto == TCP_FRTO_NEW)
+        send_two_new(self, conn);
+    if (!conn->flight || conn->flight->frto != TCP_FRTO_SECOND) {
+        send_lost(self, conn);
+        send_new(self, conn);
+    }
+    if (conn->snd_nxt != before)
+        tcp_restart_probe(self, conn);
+}
+
 static void output_data(struct tn_self *self, struct tcp_conn *conn)
 {
     tcp_cc_decide(self, conn);
     restart_after_idle(self, conn);
     report_gaps(self, conn);
     conn->flags &= ~TCP_CWND_LIMITED;
-    send_lost(self, conn);
-    send_new(self, conn);
+    send_data(self, conn);
     acknowledge(self, conn);
     wait_for_window(self, conn);
 }

@@ -6,6 +6,12 @@
 /* G of RFC 6298: what the time of an acknowledgement is rounded to. */
 #define CLOCK_GRANULARITY (TN_TIMER_TICK / TN_USEC)
 
+/* The least round-trip time is that of the last minutes: the path may change (RFC 8985 §6.2 step 1). */
+#define MIN_RTT_SPAN 300000 /* milliseconds */
+
+/* Back-offs that are undone without a measurement, in a row. */
+#define UNMEASURED_MAX 2
+
 /* So that what is shifted and added below stays within 32 bits. */
 #define RTT_MAX (100 * TN_SEC / TN_USEC)
 
@@ -21,9 +27,20 @@ void tcp_rtt_init(struct tn_self *self, struct tcp_conn *conn)
     conn->rto = clamp_rto(self, tcp_options(self)->initial_rto / TN_USEC); /* (2.1) */
 }
 
+static void note_least(struct tn_self *self, struct tcp_conn *conn, uint32_t r)
+{
+    uint32_t now = tcp_clock(self);
+    bool known = conn->flags & TCP_RTT_KNOWN && now - conn->min_rtt_at < MIN_RTT_SPAN;
+    if (known && conn->min_rtt < r)
+        return;
+    conn->min_rtt = r;
+    conn->min_rtt_at = now;
+}
+
 void tcp_rtt_sample(struct tn_self *self, struct tcp_conn *conn, tn_time rtt)
 {
     uint32_t r = (uint32_t)tn_min(rtt / TN_USEC, RTT_MAX);
+    note_least(self, conn, r);
     if (!(conn->flags & TCP_RTT_KNOWN)) { /* (2.2) */
         conn->flags |= TCP_RTT_KNOWN;
         conn->srtt = r;
@@ -35,6 +52,27 @@ void tcp_rtt_sample(struct tn_self *self, struct tcp_conn *conn, tn_time rtt)
     }
     conn->rto = clamp_rto(self, conn->srtt + tn_max(CLOCK_GRANULARITY, 4 * (uint64_t)conn->rttvar));
     conn->backoff = 0;
+    conn->unmeasured = 0;
+    conn->flags &= ~TCP_PROBE_SPENT;
+}
+
+/* Karn's algorithm keeps the timeout backed off until something that was sent once is acknowledged: else a round-trip time
+ * that has grown beyond the timeout would never be measured. On a path that loses much and a connection without timestamps,
+ * that makes minutes of waiting out of a few losses in a row. So an acknowledgement that comes when one to the last copy is
+ * expected counts as that, and undoes the back-off; but only twice in a row, for it may be chance that one to an earlier
+ * copy comes just then. */
+bool tcp_rtt_unmeasured(struct tn_self *self, struct tcp_conn *conn, tn_time sent)
+{
+    if (!(conn->flags & TCP_RTT_KNOWN) || conn->unmeasured >= UNMEASURED_MAX)
+        return false;
+    tn_time least = conn->min_rtt * TN_USEC, most = (conn->srtt + 4 * (tn_time)conn->rttvar) * TN_USEC;
+    tn_time span = self->core->now(self) - sent;
+    if (span < least || span > most)
+        return false;
+    if (conn->backoff > 0)
+        conn->unmeasured++;
+    conn->backoff = 0;
+    return true;
 }
 
 tn_time tcp_rto(const struct tn_self *self, const struct tcp_conn *conn)

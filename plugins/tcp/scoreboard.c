@@ -2,66 +2,114 @@
  *
  * All octets from snd_una to snd_nxt lie in a list of runs. A run is octets that were sent at one time (in one batch)
  * and share one fate, so a connection without losses has a run a batch, not a segment. Selective acknowledgements split
- * runs; neighbours that can be told apart no longer are joined again. conn->sacked and conn->lost always are the sums
- * over runs of those fates (for a peer without SACK, conn->sacked is an estimate that recovery.c makes).
+ * runs; neighbours that can be told apart no longer are joined again. flight->sacked and flight->lost always are the sums
+ * over runs of those fates (for a peer without SACK, flight->sacked is an estimate that recovery.c makes).
  *
- * A peer that acknowledges octets here and there could have the list grow: it is limited (RUNS_MAX), and a split that
+ * Runs that are on their way (TCP_FATE_SENT, TCP_FATE_RESENT) lie in a second list, in the order in which they were sent:
+ * what is lost by time (rack.c) is at its beginning, and no other run need be looked at (RFC 8985 §6.2).
+ *
+ * A peer that acknowledges octets here and there could have the lists grow: they are limited (RUNS_MAX), and a split that
  * would exceed the limit isn't made; the acknowledgement is then forgotten, as if it had been lost. */
 #include "tcp.h"
 
 #define RUNS_MAX 2048
-
-#define DUP_THRESH 3 /* RFC 6675 §2 */
 
 static uint32_t run_octets(const struct tcp_run *run)
 {
     return run->end - run->start;
 }
 
+/* ---- The record of a flight ---- */
+
+struct tcp_flight *tcp_flight_get(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (conn->flight)
+        return conn->flight;
+    struct tcp_flight *flight = self->core->slab_alloc(tcp_state(self)->flights);
+    if (!flight)
+        return NULL;
+    flight->timeout_at = TN_NEVER;
+    flight->probe_at = TN_NEVER;
+    flight->reorder_at = TN_NEVER;
+    flight->highest = conn->snd_una;
+    conn->flight = flight;
+    return flight;
+}
+
+/* ---- Runs by time ---- */
+
+static bool on_its_way(const struct tcp_run *run)
+{
+    return run->fate == TCP_FATE_SENT || run->fate == TCP_FATE_RESENT;
+}
+
+/* Puts the run behind `after` (NULL: first). */
+static void time_insert(struct tcp_flight *flight, struct tcp_run *run, struct tcp_run *after)
+{
+    run->earlier = after;
+    run->later = after ? after->later : flight->earliest;
+    *(after ? &after->later : &flight->earliest) = run;
+    *(run->later ? &run->later->earlier : &flight->latest) = run;
+}
+
+static void time_remove(struct tcp_flight *flight, struct tcp_run *run)
+{
+    *(run->earlier ? &run->earlier->later : &flight->earliest) = run->later;
+    *(run->later ? &run->later->earlier : &flight->latest) = run->earlier;
+}
+
 /* ---- Records ---- */
 
-static struct tcp_run *run_new(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *after)
+static struct tcp_run *run_new(struct tn_self *self, struct tcp_flight *flight, struct tcp_run *after)
 {
-    if (conn->run_count >= RUNS_MAX)
+    if (flight->run_count >= RUNS_MAX)
         return NULL;
     struct tcp_run *run = self->core->slab_alloc(tcp_state(self)->runs);
     if (!run)
         return NULL;
-    conn->run_count++;
+    flight->run_count++;
     run->prev = after;
-    run->next = after ? after->next : conn->run_head;
-    *(after ? &after->next : &conn->run_head) = run;
-    *(run->next ? &run->next->prev : &conn->run_tail) = run;
+    run->next = after ? after->next : flight->head;
+    *(after ? &after->next : &flight->head) = run;
+    *(run->next ? &run->next->prev : &flight->tail) = run;
     return run;
 }
 
-static void run_free(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run)
+static void run_free(struct tn_self *self, struct tcp_flight *flight, struct tcp_run *run)
 {
-    *(run->prev ? &run->prev->next : &conn->run_head) = run->next;
-    *(run->next ? &run->next->prev : &conn->run_tail) = run->prev;
-    conn->run_count--;
+    if (on_its_way(run))
+        time_remove(flight, run);
+    *(run->prev ? &run->prev->next : &flight->head) = run->next;
+    *(run->next ? &run->next->prev : &flight->tail) = run->prev;
+    flight->run_count--;
     self->core->slab_free(tcp_state(self)->runs, run);
 }
 
-static void account(struct tcp_conn *conn, const struct tcp_run *run, uint32_t octets)
+static void account(struct tcp_flight *flight, const struct tcp_run *run, uint32_t octets)
 {
     if (run->fate == TCP_FATE_SACKED)
-        conn->sacked += octets;
+        flight->sacked += octets;
     else if (run->fate == TCP_FATE_LOST)
-        conn->lost += octets;
+        flight->lost += octets;
 }
 
-static void set_fate(struct tcp_conn *conn, struct tcp_run *run, enum tcp_fate fate)
+/* A run that is on its way then was sent last of all. */
+static void set_fate(struct tcp_flight *flight, struct tcp_run *run, enum tcp_fate fate)
 {
-    account(conn, run, 0 - run_octets(run));
+    account(flight, run, 0 - run_octets(run));
+    if (on_its_way(run))
+        time_remove(flight, run);
     run->fate = (uint8_t)fate;
-    account(conn, run, run_octets(run));
+    if (on_its_way(run))
+        time_insert(flight, run, flight->latest);
+    account(flight, run, run_octets(run));
 }
 
 /* Cuts the run before `at`, which lies inside it, and returns the second part; NULL: the limit. */
-static struct tcp_run *split(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run, uint32_t at)
+static struct tcp_run *split(struct tn_self *self, struct tcp_flight *flight, struct tcp_run *run,
+                             uint32_t at)
 {
-    struct tcp_run *rest = run_new(self, conn, run);
+    struct tcp_run *rest = run_new(self, flight, run);
     if (!rest)
         return NULL;
     rest->sent = run->sent;
@@ -70,35 +118,36 @@ static struct tcp_run *split(struct tn_self *self, struct tcp_conn *conn, struct
     rest->start = at;
     rest->end = run->end;
     run->end = at;
+    if (on_its_way(rest))
+        time_insert(flight, rest, run);
     return rest;
 }
 
-/* What waits to be sent again, and what need not, has no time that still matters. */
+/* What need not be sent again has no time that still matters, and of what waits to be sent again only whether it had one. */
 static bool joinable(const struct tcp_run *a, const struct tcp_run *b)
 {
     if (a->fate != b->fate)
         return false;
-    return a->fate == TCP_FATE_LOST || a->fate == TCP_FATE_SACKED ||
-           (a->sent == b->sent && a->repeated == b->repeated);
+    return a->fate == TCP_FATE_SACKED ||
+           (a->repeated == b->repeated && (a->fate == TCP_FATE_LOST || a->sent == b->sent));
 }
 
-static struct tcp_run *join(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run,
+static struct tcp_run *join(struct tn_self *self, struct tcp_flight *flight, struct tcp_run *run,
                             struct tcp_run *next)
 {
     run->end = next->end;
-    run->repeated = run->repeated || next->repeated || run->sent != next->sent;
     run->sent = tn_max(run->sent, next->sent);
-    run_free(self, conn, next);
+    run_free(self, flight, next);
     return run;
 }
 
 /* Joins the run with its neighbours where that loses nothing; returns the run that it is in now. */
-static struct tcp_run *join_around(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run)
+static struct tcp_run *join_around(struct tn_self *self, struct tcp_flight *flight, struct tcp_run *run)
 {
     if (run->next && joinable(run, run->next))
-        run = join(self, conn, run, run->next);
+        run = join(self, flight, run, run->next);
     if (run->prev && joinable(run->prev, run))
-        run = join(self, conn, run->prev, run);
+        run = join(self, flight, run->prev, run);
     return run;
 }
 
@@ -106,25 +155,32 @@ static struct tcp_run *join_around(struct tn_self *self, struct tcp_conn *conn, 
 
 bool tcp_runs_append(struct tn_self *self, struct tcp_conn *conn, uint32_t end)
 {
+    struct tcp_flight *flight = tcp_flight_get(self, conn);
+    if (!flight)
+        return false;
     tn_time now = self->core->now(self);
-    struct tcp_run *tail = conn->run_tail;
+    struct tcp_run *tail = flight->tail;
     bool fresh = tail && tail->fate == TCP_FATE_SENT;
     if (fresh && tail->sent == now && !tail->repeated) {
         tail->end = end;
         return true;
     }
-    struct tcp_run *run = run_new(self, conn, tail);
+    struct tcp_run *run = run_new(self, flight, tail);
     if (run) {
         run->start = conn->snd_nxt;
         run->end = end;
         run->sent = now;
+        time_insert(flight, run, flight->latest);
         return true;
     }
-    if (!fresh)
+    if (!fresh) {
+        tcp_flight_release(self, conn, false);
         return false;
+    }
     tail->end = end;
     tail->sent = now;
     tail->repeated = true; /* its octets have no one time: not to be measured */
+    set_fate(flight, tail, TCP_FATE_SENT);
     return true;
 }
 
@@ -138,17 +194,46 @@ struct tcp_run *tcp_runs_next_lost(struct tcp_run *run)
 struct tcp_run *tcp_runs_resent(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run,
                                 uint32_t octets)
 {
+    struct tcp_flight *flight = conn->flight;
     if (octets < run_octets(run))
-        split(self, conn, run, run->start + octets); /* at the limit, all of it counts as sent */
-    set_fate(conn, run, TCP_FATE_RESENT);
+        split(self, flight, run, run->start + octets); /* at the limit, all of it counts as sent */
+    set_fate(flight, run, TCP_FATE_RESENT);
     run->sent = self->core->now(self);
     run->repeated = true;
     if (run->prev && joinable(run->prev, run))
-        run = join(self, conn, run->prev, run);
+        run = join(self, flight, run->prev, run);
     return run->next;
 }
 
+struct tcp_run *tcp_runs_last(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
+{
+    struct tcp_run *run = conn->flight->tail;
+    if (!run || run_octets(run) <= octets)
+        return run;
+    return split(self, conn->flight, run, run->end - octets);
+}
+
 /* ---- Acknowledgements ---- */
+
+/* RFC 8985 §6.2 step 2: whether it is this copy of the run that has arrived, not one before it. */
+static bool is_answer_to_last(struct tn_self *self, const struct tcp_conn *conn, const struct tcp_run *run,
+                              const struct tcp_delivery *delivery)
+{
+    if (!run->repeated)
+        return true;
+    uint32_t stamp = (uint32_t)(run->sent / TN_MSEC) + conn->ts_offset;
+    if (delivery->has_echo && tcp_lt(delivery->echo, stamp))
+        return false;
+    return self->core->now(self) - run->sent >= conn->min_rtt * TN_USEC;
+}
+
+static void note_sent(struct tcp_delivery *delivery, tn_time sent, uint32_t end)
+{
+    if (sent < delivery->rack_sent || (sent == delivery->rack_sent && tcp_lt(end, delivery->rack_end)))
+        return;
+    delivery->rack_sent = sent;
+    delivery->rack_end = end;
+}
 
 /* `octets` of the run have arrived at the peer. */
 static void note_delivery(struct tn_self *self, struct tcp_conn *conn, const struct tcp_run *run,
@@ -156,35 +241,42 @@ static void note_delivery(struct tn_self *self, struct tcp_conn *conn, const str
 {
     if (run->fate == TCP_FATE_SACKED)
         return; /* was noted then */
+    uint32_t end = run->start + octets;
+    delivery->highest = delivery->octets ? tcp_seq_max(delivery->highest, end) : end;
     delivery->octets += octets;
-    tn_time *latest = run->repeated ? &delivery->resent : &delivery->sent;
-    *latest = tn_max(*latest, run->sent);
-    /* RFC 8985 §6.2 step 2: an answer too early for the second copy is to the first. */
-    tn_time age = self->core->now(self) - run->sent;
-    if (!run->repeated || age >= conn->srtt * TN_USEC / 2)
-        conn->delivered = tn_max(conn->delivered, run->sent);
+    if (run->repeated) {
+        delivery->resent = tn_max(delivery->resent, run->sent);
+    } else {
+        delivery->sent = tn_max(delivery->sent, run->sent);
+        delivery->reordered = delivery->reordered || tcp_lt(end, conn->flight->highest);
+        if (tcp_le(end, conn->recover))
+            delivery->once += octets;
+    }
+    if (is_answer_to_last(self, conn, run, delivery))
+        note_sent(delivery, run->sent, end);
 }
 
 void tcp_runs_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t ack, struct tcp_delivery *delivery)
 {
+    struct tcp_flight *flight = conn->flight;
     struct tcp_run *run;
-    while ((run = conn->run_head) != NULL && tcp_lt(run->start, ack)) {
+    while (flight && (run = flight->head) != NULL && tcp_lt(run->start, ack)) {
         uint32_t octets = tcp_seq_min(run->end, ack) - run->start;
         note_delivery(self, conn, run, octets, delivery);
-        account(conn, run, 0 - octets);
+        account(flight, run, 0 - octets);
         run->start += octets;
         if (run->start == run->end)
-            run_free(self, conn, run);
+            run_free(self, flight, run);
     }
 }
 
 /* The part of the run that lies in [start, end), cut out; NULL: the limit. */
-static struct tcp_run *cut_out(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run,
+static struct tcp_run *cut_out(struct tn_self *self, struct tcp_flight *flight, struct tcp_run *run,
                                uint32_t start, uint32_t end)
 {
     if (tcp_lt(run->start, start))
-        run = split(self, conn, run, start);
-    if (run && tcp_lt(end, run->end) && !split(self, conn, run, end))
+        run = split(self, flight, run, start);
+    if (run && tcp_lt(end, run->end) && !split(self, flight, run, end))
         return NULL;
     return run;
 }
@@ -192,89 +284,83 @@ static struct tcp_run *cut_out(struct tn_self *self, struct tcp_conn *conn, stru
 void tcp_runs_sacked(struct tn_self *self, struct tcp_conn *conn, uint32_t start, uint32_t end,
                      struct tcp_delivery *delivery)
 {
-    struct tcp_run *run = conn->run_head;
+    struct tcp_flight *flight = conn->flight;
+    struct tcp_run *run = flight->head;
     while (run && tcp_le(run->end, start))
         run = run->next;
     while (run && tcp_lt(run->start, end)) {
         if (run->fate != TCP_FATE_SACKED) {
-            run = cut_out(self, conn, run, start, end);
+            run = cut_out(self, flight, run, start, end);
             if (!run)
                 return;
             note_delivery(self, conn, run, run_octets(run), delivery);
-            set_fate(conn, run, TCP_FATE_SACKED);
-            run = join_around(self, conn, run);
+            set_fate(flight, run, TCP_FATE_SACKED);
+            run = join_around(self, flight, run);
         }
         run = run->next;
     }
 }
 
-void tcp_runs_forget_sacks(struct tcp_conn *conn)
+void tcp_runs_forget_sacks(struct tn_self *self, struct tcp_conn *conn)
 {
-    for (struct tcp_run *run = conn->run_head; run; run = run->next) {
+    for (struct tcp_run *run = conn->flight->head; run; run = run->next) {
         if (run->fate == TCP_FATE_SACKED) {
-            set_fate(conn, run, TCP_FATE_SENT);
             run->repeated = true;
+            run->sent = self->core->now(self);
+            set_fate(conn->flight, run, TCP_FATE_SENT);
         }
     }
 }
 
 /* ---- Loss ---- */
 
-/* RFC 6675 §4, IsLost(): enough has arrived of what was sent after it. */
-static bool overtaken(const struct tcp_conn *conn, uint32_t octets_above, uint32_t pieces_above)
+void tcp_runs_lose(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run)
 {
-    return pieces_above >= DUP_THRESH || octets_above > (DUP_THRESH - 1) * (uint32_t)conn->mss;
+    set_fate(conn->flight, run, TCP_FATE_LOST);
+    join_around(self, conn->flight, run);
 }
 
-bool tcp_runs_find_lost(struct tn_self *self, struct tcp_conn *conn, tn_time reordering)
+void tcp_runs_lose_first(struct tn_self *self, struct tcp_conn *conn, uint32_t octets, bool again)
 {
-    uint32_t octets = 0, pieces = 0; /* above the run, at the peer */
-    bool again = false;
-    struct tcp_run *prev;
-    for (struct tcp_run *run = conn->run_tail; run; run = prev) {
-        prev = run->prev;
-        if (run->fate == TCP_FATE_SACKED) {
-            octets += run_octets(run);
-            pieces++;
-            continue;
-        }
-        bool resent_lost = run->fate == TCP_FATE_RESENT && run->sent + reordering < conn->delivered;
-        again = again || resent_lost;
-        if (resent_lost || (run->fate == TCP_FATE_SENT && overtaken(conn, octets, pieces))) {
-            set_fate(conn, run, TCP_FATE_LOST);
-            if (run->next && joinable(run, run->next))
-                join(self, conn, run, run->next);
-        }
-    }
-    return again;
-}
-
-void tcp_runs_lose_first(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
-{
-    struct tcp_run *run = conn->run_head;
-    if (!run || run->fate != TCP_FATE_SENT)
+    struct tcp_run *run = conn->flight->head;
+    if (!run || !(run->fate == TCP_FATE_SENT || (again && run->fate == TCP_FATE_RESENT)))
         return;
     if (octets < run_octets(run))
-        split(self, conn, run, run->start + octets);
-    set_fate(conn, run, TCP_FATE_LOST);
-    join_around(self, conn, run);
+        split(self, conn->flight, run, run->start + octets);
+    tcp_runs_lose(self, conn, run);
 }
 
 void tcp_runs_lose_all(struct tn_self *self, struct tcp_conn *conn)
 {
-    for (struct tcp_run *run = conn->run_head; run; run = run->next) {
+    for (struct tcp_run *run = conn->flight ? conn->flight->head : NULL; run; run = run->next) {
         if (run->fate != TCP_FATE_SACKED) {
-            set_fate(conn, run, TCP_FATE_LOST);
+            set_fate(conn->flight, run, TCP_FATE_LOST);
             if (run->prev && joinable(run->prev, run))
-                run = join(self, conn, run->prev, run);
+                run = join(self, conn->flight, run->prev, run);
         }
     }
 }
 
-void tcp_runs_free(struct tn_self *self, struct tcp_conn *conn)
+void tcp_runs_lose_none(struct tn_self *self, struct tcp_conn *conn)
 {
-    while (conn->run_head)
-        run_free(self, conn, conn->run_head);
-    conn->sacked = 0;
-    conn->lost = 0;
+    for (struct tcp_run *run = conn->flight->head; run; run = run->next) {
+        if (run->fate == TCP_FATE_LOST) {
+            run->sent = self->core->now(self); /* what overtakes it from now on tells of a loss */
+            set_fate(conn->flight, run, run->repeated ? TCP_FATE_RESENT : TCP_FATE_SENT);
+            run->repeated = true;
+        }
+    }
+}
+
+/* ---- The end ---- */
+
+void tcp_flight_release(struct tn_self *self, struct tcp_conn *conn, bool all)
+{
+    struct tcp_flight *flight = conn->flight;
+    if (!flight || (!all && (flight->head || flight->undo)))
+        return;
+    while (flight->head)
+        run_free(self, flight, flight->head);
+    self->core->slab_free(tcp_state(self)->flights, flight);
+    conn->flight = NULL;
 }

@@ -109,7 +109,7 @@ static uint8_t linux_phase(const struct tcp_conn *conn)
         return TCP_CA_Loss;
     if (conn->phase == TCP_PHASE_RECOVERY)
         return TCP_CA_Recovery;
-    return conn->dupacks || conn->sacked ? TCP_CA_Disorder : TCP_CA_Open;
+    return conn->flight && (conn->flight->dupacks || conn->flight->sacked) ? TCP_CA_Disorder : TCP_CA_Open;
 }
 
 static uint8_t agreed_options(const struct tcp_conn *conn)
@@ -144,8 +144,8 @@ static void fill_info(struct tn_self *self, struct tn_socket *sock, struct tcp_i
     info->tcpi_advmss = sock->path.kind ? tcp_path_mss(self, sock->family, &sock->path) : 0;
     info->tcpi_pmtu = conn->path_mtu ? conn->path_mtu : conn->mtu;
     info->tcpi_unacked = in_segments(conn, conn->snd_nxt - conn->snd_una);
-    info->tcpi_sacked = in_segments(conn, conn->sacked);
-    info->tcpi_lost = in_segments(conn, conn->lost);
+    info->tcpi_sacked = in_segments(conn, conn->flight ? conn->flight->sacked : 0);
+    info->tcpi_lost = in_segments(conn, conn->flight ? conn->flight->lost : 0);
     info->tcpi_rtt = conn->srtt;
     info->tcpi_rttvar = conn->rttvar;
     info->tcpi_snd_ssthresh = in_segments(conn, conn->ssthresh);

@@ -24,9 +24,10 @@
  * counters and drops: it changes with them. */
 #include "tcp.h"
 
-/* At most, in all connections: as many batches in flight, and as many gaps. */
-#define RUNS_LIMIT   (4u << 20)
-#define BLOCKS_LIMIT (1u << 20)
+/* At most, in all connections: as many batches in flight, as many connections that have some, and as many gaps. */
+#define RUNS_LIMIT    (4u << 20)
+#define FLIGHTS_LIMIT (1u << 20)
+#define BLOCKS_LIMIT  (1u << 20)
 
 /* Connections that send at a time, twice: what was before a reduction is kept, too. */
 #define CONGESTION_LIMIT (1u << 20)
@@ -36,6 +37,7 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
     struct tcp_state *state = tcp_state(self);
     state->ready_end = &state->ready;
     state->runs = self->core->slab_create(self, "tcp-runs", sizeof(struct tcp_run), RUNS_LIMIT);
+    state->flights = self->core->slab_create(self, "tcp-flights", sizeof(struct tcp_flight), FLIGHTS_LIMIT);
     state->blocks = self->core->slab_create(self, "tcp-blocks", sizeof(struct tcp_block), BLOCKS_LIMIT);
     state->reassemblies =
         self->core->slab_create(self, "tcp-reassembly", sizeof(struct tcp_reassembly), BLOCKS_LIMIT);
@@ -48,8 +50,8 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
                                              (size_t)tcp_options(self)->time_wait_limit);
     state->half_open_kind = (uint16_t)half_open;
     state->time_wait_kind = (uint16_t)time_wait;
-    if (half_open >= 0 && time_wait >= 0 && state->runs && state->blocks && state->reassemblies &&
-        state->congestion_records)
+    if (half_open >= 0 && time_wait >= 0 && state->runs && state->flights && state->blocks &&
+        state->reassemblies && state->congestion_records)
         return 0;
     tn_text_add(why, "no memory for the records of what is in flight, half open and waiting");
     return -ENOMEM;

@@ -16,7 +16,11 @@
  *     syn_queue.c       half-open connections: their records
  *     time_wait.c       connections in TIME-WAIT: their records, and what they answer
  *     close.c           FIN, reset, abort
- *     recovery.c        loss: finding it, and the phases that follow (RFC 6675, RFC 6582)
+ *     rack.c            finding what is lost by time (RFC 8985)
+ *     prr.c             what may be sent in fast recovery (RFC 6937)
+ *     spurious.c        recovery that was not needed: finding it, undoing it (RFC 5682, RFC 3522, RFC 2883)
+ *     tail.c            probes for a lost tail (RFC 8985 §7)
+ *     recovery.c        loss, and the phases that follow (RFC 6675, RFC 6582)
  *     output.c          what to send now
  *     timers.c          what happens when nothing happens
  *     error.c           news from the network (ICMP)
@@ -87,6 +91,7 @@ struct tcp_state {
     struct tcp_conn *ready; /* connections with something to send, in the order in which they asked */
     struct tcp_conn **ready_end;
     struct tn_slab *runs;               /* struct tcp_run */
+    struct tn_slab *flights;            /* struct tcp_flight */
     struct tn_slab *blocks;             /* struct tcp_block */
     struct tn_slab *reassemblies;       /* struct tcp_reassembly */
     struct tn_slab *congestion_records; /* struct tcp_cc */
@@ -191,11 +196,17 @@ enum tcp_phase {
 #define TCP_FAST_SEND    0x004000u /* the first retransmission of a recovery, which cwnd does not hold back */
 #define TCP_PARTIAL_ACK  0x008000u /* a partial acknowledgement came in this recovery (RFC 6582 §3.2) */
 #define TCP_RTT_KNOWN    0x010000u
-#define TCP_DSACK        0x020000u /* dsack_start, dsack_end are to be reported (RFC 2883) */
-#define TCP_DATA_ACKED   0x040000u /* the first data has come, and was acknowledged without delay */
-#define TCP_PROGRESS     0x080000u /* the peer acknowledged something new in this batch */
-#define TCP_TS_RECENT    0x100000u /* ts_recent is valid */
-#define TCP_CWND_HALVED  0x200000u /* a retransmission was lost in this recovery: cwnd was lowered again */
+#define TCP_DSACK        0x020000u   /* dsack_start, dsack_end are to be reported (RFC 2883) */
+#define TCP_DATA_ACKED   0x040000u   /* the first data has come, and was acknowledged without delay */
+#define TCP_PROGRESS     0x080000u   /* the peer acknowledged something new in this batch */
+#define TCP_TS_RECENT    0x100000u   /* ts_recent is valid */
+#define TCP_CWND_HALVED  0x200000u   /* a retransmission was lost in this recovery: cwnd was lowered again */
+#define TCP_REORDERING   0x01000000u /* the path was seen to reorder (RACK.reordering_seen) */
+#define TCP_DSACK_SEEN   0x02000000u /* the peer reports duplicates */
+#define TCP_DSACK_ROUND  0x04000000u /* … and did in this round trip, which ends with dsack_round */
+#define TCP_PROBE_OUT    0x08000000u /* a tail probe that ends at probe_end is not accounted for (TLP.end_seq) */
+#define TCP_PROBE_AGAIN  0x00400000u /* … and was a retransmission (TLP.is_retrans) */
+#define TCP_PROBE_SPENT  0x00800000u /* no round-trip time was measured since the last one */
 
 #define TCP_ECN         0x10000000u /* agreed in the handshake (RFC 3168) */
 #define TCP_ECN_ECHO    0x20000000u /* marked data has come: ECE until the peer answers */
@@ -211,13 +222,61 @@ enum tcp_fate {
 };
 
 struct tcp_run {
-    struct tcp_run *next;
+    struct tcp_run *next; /* in order of sequence numbers */
     struct tcp_run *prev;
+    struct tcp_run *later; /* those on their way, in the order in which they were sent */
+    struct tcp_run *earlier;
     tn_time sent; /* when last */
     uint32_t start;
     uint32_t end;  /* the sequence number after the last */
     uint8_t fate;  /* enum tcp_fate */
     bool repeated; /* was sent more than once: no round-trip time can be told (Karn, RFC 6298 §3) */
+};
+
+/* Finding out whether a timeout was needed (spurious.c, RFC 5682 §2.1, §3.1). */
+enum tcp_frto {
+    TCP_FRTO_OFF,
+    TCP_FRTO_FIRST,  /* the first acknowledgement after the timeout is awaited */
+    TCP_FRTO_NEW,    /* it has come: new data goes now, nothing again */
+    TCP_FRTO_SECOND, /* the second is awaited */
+};
+
+/* What a connection remembers while something is in flight; there is no such record while nothing is. */
+struct tcp_flight {
+    struct tcp_run *head; /* all of [snd_una, snd_nxt) in order, but for a SYN */
+    struct tcp_run *tail;
+    struct tcp_run *earliest; /* TCP_FATE_SENT and TCP_FATE_RESENT by time */
+    struct tcp_run *latest;
+    tn_time timeout_at; /* deadlines, TN_NEVER: none. conn->retransmit_at is the earliest of them */
+    tn_time probe_at;   /* a tail probe (RFC 8985 §7.2) */
+    tn_time reorder_at; /* what has been overtaken counts as lost then (RFC 8985 §6.2) */
+
+    /* RACK: the segment sent last of those that the peer has: when it was sent, its end, its round-trip time */
+    tn_time rack_sent; /* 0: none */
+    tn_time rack_rtt;
+    uint32_t rack_end;
+    uint32_t highest; /* sequence number after the last octet that the peer has (RACK.fack) */
+
+    uint32_t sacked; /* octets in flight that the peer has; without SACK: an estimate from duplicate ACKs */
+    uint32_t lost;   /* octets in runs of TCP_FATE_LOST */
+    uint16_t run_count;
+    uint8_t dupacks;
+    uint8_t frto; /* enum tcp_frto */
+
+    /* Proportional rate reduction */
+    uint32_t recover_flight; /* RecoverFS */
+    uint32_t prr_delivered;
+    uint32_t prr_out;
+
+    /* An episode of recovery that can be undone; it may be over. */
+    bool undo;
+    bool undo_by_echo;   /* the next echoed timestamp tells (RFC 3522) */
+    bool undo_timeout;   /* it began with a timeout */
+    uint32_t undo_start; /* snd_una when it began */
+    uint32_t undo_end;   /* sequence number after the highest octet sent again in it */
+    uint32_t
+        undo_again; /* octets sent again in it, less those of which the peer reported that they came twice */
+    uint32_t undo_stamp; /* timestamp of the first that was sent again */
 };
 
 /* Octets without a gap that wait for those before them (reassembly.c). */
@@ -279,10 +338,8 @@ struct tcp_conn {
         };
     };
     tn_time progress_at; /* when the peer last acknowledged something, or the first unacknowledged was sent */
-    tn_time delivered; /* the latest time of sending among what the peer has (RFC 8985 §5.2: RACK.xmit_ts) */
 
-    struct tcp_run *run_head; /* all of [snd_una, snd_nxt) in order, but for a SYN */
-    struct tcp_run *run_tail;
+    struct tcp_flight *flight;         /* NULL: nothing is in flight, and no recovery can be undone */
     struct tn_packet *tx_packet;       /* where new data was last taken from; NULL: from the head of tx */
     struct tcp_reassembly *reassembly; /* NULL: no data is out of order */
     struct tcp_cc *cc;                 /* NULL: idle */
@@ -311,19 +368,23 @@ struct tcp_conn {
     /* congestion and loss */
     uint32_t cwnd;
     uint32_t ssthresh;
-    uint32_t recover; /* recovery ends when this is acknowledged (RecoveryPoint) */
-    uint32_t sacked;  /* octets in flight that the peer has; without SACK: an estimate from duplicate ACKs */
-    uint32_t lost;    /* octets in runs of TCP_FATE_LOST */
-    uint32_t last_sent; /* tcp_clock() of the last segment with data */
-    uint16_t run_count;
-    uint8_t dupacks;
-    uint8_t backoff;     /* times the timeout was doubled */
-    uint16_t congestion; /* slot of the algorithm; 0: not chosen */
+    uint32_t recover;        /* recovery ends when this is acknowledged (RecoveryPoint) */
+    uint32_t last_sent;      /* tcp_clock() of the last segment with data */
+    uint32_t probe_end;      /* with TCP_PROBE_OUT (TLP.end_seq) */
+    uint32_t dsack_round;    /* with TCP_DSACK_ROUND */
+    uint32_t dsacks;         /* segments that were sent again and reported as duplicates */
+    uint8_t reorder_steps;   /* the reordering window is so many quarters of min_rtt; 0 counts as 1 */
+    uint8_t reorder_persist; /* recoveries until it is one again */
+    uint8_t backoff;         /* times the timeout was doubled */
+    uint8_t unmeasured;      /* back-offs undone since the last measurement (rtt.c) */
+    uint16_t congestion;     /* slot of the algorithm; 0: not chosen */
 
     /* round-trip time, in microseconds */
     uint32_t srtt;
     uint32_t rttvar;
-    uint32_t rto; /* without back-off */
+    uint32_t rto;        /* without back-off */
+    uint32_t min_rtt;    /* the least of the last minutes */
+    uint32_t min_rtt_at; /* tcp_clock() */
 
     /* receiving */
     uint32_t rcv_nxt;
@@ -416,7 +477,7 @@ static inline uint32_t tcp_data_end(struct tcp_conn *conn)
 static inline uint32_t tcp_pipe(const struct tcp_conn *conn)
 {
     uint32_t flight = conn->snd_nxt - conn->snd_una;
-    uint32_t gone = conn->sacked + conn->lost;
+    uint32_t gone = conn->flight ? conn->flight->sacked + conn->flight->lost : 0;
     return flight > gone ? flight - gone : 0;
 }
 
@@ -475,6 +536,9 @@ void tcp_describe(const struct tn_packet *packet, struct tn_cursor *cursor, stru
 void tcp_rtt_init(struct tn_self *self, struct tcp_conn *conn);
 /* Takes a measurement into account, and undoes the back-off (Karn). */
 void tcp_rtt_sample(struct tn_self *self, struct tcp_conn *conn, tn_time rtt);
+/* What was sent again, last at `sent`, is acknowledged, and nothing measured it. Returns whether that came when an
+ * acknowledgement of the last copy was to be expected; the timeout is not backed off then. */
+bool tcp_rtt_unmeasured(struct tn_self *self, struct tcp_conn *conn, tn_time sent);
 /* The retransmission timeout, backed off. */
 tn_time tcp_rto(const struct tn_self *self, const struct tcp_conn *conn);
 
@@ -518,11 +582,27 @@ void tcp_cc_forget(struct tn_self *self, uint16_t slot);
 
 /* What an acknowledgement told. */
 struct tcp_delivery {
-    uint32_t octets; /* newly acknowledged or selectively acknowledged */
-    tn_time sent;    /* when the latest of those that were sent once was sent; 0: none */
-    tn_time resent;  /* when the latest of the others was sent last */
+    uint32_t octets;   /* newly acknowledged or selectively acknowledged */
+    uint32_t acked;    /* … of them cumulatively */
+    uint32_t once;     /* … sent only once, and before the timeout if there was one */
+    tn_time sent;      /* when the latest of those that were sent once was sent; 0: none */
+    tn_time resent;    /* when the latest of the others was sent last */
+    tn_time rack_sent; /* when the latest of both was sent, as far as that is known for sure; 0: none */
+    uint32_t rack_end; /* … and the end of it */
+    uint32_t highest;  /* end of the highest (with octets > 0) */
+    bool reordered;    /* one that was sent once came later than one above it */
+    bool duplicate;    /* it is a duplicate acknowledgement (RFC 5681 §2, RFC 6675 §2) */
+    bool plain;        /* … without a SACK option */
+    bool has_dsack;    /* [dsack_start, dsack_end) came twice */
+    bool has_echo;     /* of timestamps */
+    uint32_t echo;
+    uint32_t dsack_start, dsack_end;
 };
 
+/* The record of what is in flight, made if there is none; NULL if there is no memory. */
+struct tcp_flight *tcp_flight_get(struct tn_self *self, struct tcp_conn *conn);
+/* Frees it if nothing is in flight and nothing can be undone, or (`all`) in any case with all that lies in it. */
+void tcp_flight_release(struct tn_self *self, struct tcp_conn *conn, bool all);
 /* [snd_nxt, end) is being sent: notes it; snd_nxt is the caller's. False if there is no record to be had. */
 bool tcp_runs_append(struct tn_self *self, struct tcp_conn *conn, uint32_t end);
 /* Everything before `ack` is acknowledged (snd_una is the caller's). */
@@ -530,21 +610,23 @@ void tcp_runs_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t ack, s
 /* The peer has [start, end), which lies within what is in flight. */
 void tcp_runs_sacked(struct tn_self *self, struct tcp_conn *conn, uint32_t start, uint32_t end,
                      struct tcp_delivery *delivery);
-/* Marks as lost what RFC 6675's IsLost() says, and retransmissions sent before something delivered by more than
- * `reordering`. Returns whether a retransmission was. */
-bool tcp_runs_find_lost(struct tn_self *self, struct tcp_conn *conn, tn_time reordering);
-/* Marks the first `octets` in flight as lost, unless they have been sent again already. */
-void tcp_runs_lose_first(struct tn_self *self, struct tcp_conn *conn, uint32_t octets);
+/* The run, which is on its way, is lost. */
+void tcp_runs_lose(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run);
+/* Marks the first `octets` in flight as lost, unless they have been sent again (`again`: even then). */
+void tcp_runs_lose_first(struct tn_self *self, struct tcp_conn *conn, uint32_t octets, bool again);
 /* Marks as lost all that the peer is not known to have. */
 void tcp_runs_lose_all(struct tn_self *self, struct tcp_conn *conn);
+/* Nothing is lost after all: it is on its way. */
+void tcp_runs_lose_none(struct tn_self *self, struct tcp_conn *conn);
 /* Forgets all selective acknowledgements. */
-void tcp_runs_forget_sacks(struct tcp_conn *conn);
+void tcp_runs_forget_sacks(struct tn_self *self, struct tcp_conn *conn);
 /* The first run that is to be sent again, from `run` on; NULL if there is none. */
 struct tcp_run *tcp_runs_next_lost(struct tcp_run *run);
 /* The first `octets` of the run are being sent again; returns the run that follows them. */
 struct tcp_run *tcp_runs_resent(struct tn_self *self, struct tcp_conn *conn, struct tcp_run *run,
                                 uint32_t octets);
-void tcp_runs_free(struct tn_self *self, struct tcp_conn *conn);
+/* The last `octets` in flight at most, as a run of their own if that can be. */
+struct tcp_run *tcp_runs_last(struct tn_self *self, struct tcp_conn *conn, uint32_t octets);
 
 /* ---- reassembly.c ---- */
 
@@ -597,8 +679,13 @@ bool tcp_ack_limited(struct tn_self *self, struct tcp_conn *conn);
 void tcp_deadline(struct tn_self *self, struct tcp_conn *conn, tn_time *deadline, tn_time at);
 /* Has the timer run for the earliest deadline, if there is one. */
 void tcp_rearm(struct tn_self *self, struct tcp_conn *conn);
-/* (Re)starts the retransmission timer. */
+/* (Re)starts the retransmission timer, and before it that of a tail probe. */
 void tcp_start_retransmit(struct tn_self *self, struct tcp_conn *conn);
+void tcp_stop_retransmit(struct tcp_conn *conn);
+/* New data was sent: a tail probe is due later (RFC 8985 §7.2). */
+void tcp_restart_probe(struct tn_self *self, struct tcp_conn *conn);
+/* Has the timer run for the earliest of conn->flight's deadlines. */
+void tcp_arm_flight(struct tn_self *self, struct tcp_conn *conn);
 /* How long nothing may be heard before the connection is given up: R2 (§3.8.3), which the user sets. */
 tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn);
 /* The path is found (again) if need be, and mss follows it. 0 or a negative errno. */
@@ -747,12 +834,55 @@ bool tcp_fin_acked(struct tn_self *self, struct tcp_conn *conn);
 /* The peer's FIN is next in order: moves beyond it. */
 void tcp_fin_received(struct tn_self *self, struct tcp_conn *conn);
 
+/* ---- rack.c ---- */
+
+/* Takes an acknowledgement into account, before anything is found lost by it. */
+void tcp_rack_acked(struct tn_self *self, struct tcp_conn *conn, const struct tcp_delivery *delivery);
+/* Marks as lost what was overtaken long enough ago, and has the timer run for what will be. Returns whether a
+ * retransmission was lost. */
+bool tcp_rack_find_lost(struct tn_self *self, struct tcp_conn *conn);
+/* The retransmission timer ran out: marks the first segment as lost, and all that was sent a round trip ago. */
+void tcp_rack_timeout(struct tn_self *self, struct tcp_conn *conn);
+/* A recovery is over. */
+void tcp_rack_recovered(struct tcp_conn *conn);
+
+/* ---- prr.c ---- */
+
+/* Fast recovery begins, by an acknowledgement that delivered `octets` (0: by a timer); ssthresh is set. */
+void tcp_prr_begin(struct tcp_conn *conn, uint32_t octets);
+/* `octets` more were delivered in fast recovery: sets cwnd. `safe`: snd_una has moved and nothing more was lost. */
+void tcp_prr_delivered(struct tcp_conn *conn, uint32_t octets, bool safe);
+/* So many octets are being sent. */
+void tcp_prr_sent(struct tcp_conn *conn, uint32_t octets);
+
+/* ---- spurious.c ---- */
+
+/* A recovery begins: from here on it can be undone. Before anything is lowered. */
+void tcp_spurious_begin(struct tn_self *self, struct tcp_conn *conn, bool timeout);
+/* The retransmission timer ran out: the next acknowledgements will tell whether it was too early, unless other data was
+ * sent again before (`fresh`: it was not). */
+void tcp_spurious_timeout(struct tcp_conn *conn, bool fresh);
+/* [start, end) is being sent again. */
+void tcp_spurious_resent(struct tn_self *self, struct tcp_conn *conn, uint32_t start, uint32_t end);
+/* Whether the acknowledgement shows that recovery was not needed. */
+bool tcp_spurious_acked(struct tcp_conn *conn, const struct tcp_delivery *delivery);
+/* The two segments of new data of TCP_FRTO_NEW were sent, or there were none. */
+void tcp_spurious_sent_new(struct tcp_conn *conn, bool sent);
+
+/* ---- tail.c ---- */
+
+/* A tail probe was sent; `again`: it was a retransmission. */
+void tcp_tail_sent(struct tn_self *self, struct tcp_conn *conn, bool again);
+/* Whether the acknowledgement shows that a probe has repaired a loss. */
+bool tcp_tail_acked(struct tcp_conn *conn, const struct tcp_delivery *delivery);
+
 /* ---- recovery.c ---- */
 
-/* `acked` octets more are acknowledged; snd_una has moved. Returns whether the retransmission timer starts again. */
-bool tcp_recovery_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t acked);
-/* A duplicate acknowledgement came (with SACK: one that told something new). */
-void tcp_recovery_duplicate(struct tn_self *self, struct tcp_conn *conn);
+/* An acknowledgement told something; the scoreboard and snd_una are up to date. Returns whether the retransmission timer
+ * starts again. */
+bool tcp_recovery_acked(struct tn_self *self, struct tcp_conn *conn, struct tcp_delivery *delivery);
+/* The reordering timer ran out. */
+void tcp_recovery_reordered(struct tn_self *self, struct tcp_conn *conn);
 /* The retransmission timer ran out with data in flight. */
 void tcp_recovery_timeout(struct tn_self *self, struct tcp_conn *conn);
 
@@ -762,6 +892,9 @@ void tcp_recovery_timeout(struct tn_self *self, struct tcp_conn *conn);
 void tcp_output(struct tn_self *self, struct tcp_conn *conn);
 /* The persist timer ran out: probes the window, or overrides silly-window avoidance. */
 void tcp_output_probe(struct tn_self *self, struct tcp_conn *conn);
+
+/* The time for a tail probe has come: sends the next new segment whatever cwnd says, or else the last one again. */
+void tcp_output_tail(struct tn_self *self, struct tcp_conn *conn);
 
 /* ---- timers.c ---- */
 

@@ -46,8 +46,28 @@ static void persist(struct tn_self *self, struct tcp_conn *conn)
     tcp_start_retransmit(self, conn);
 }
 
+/* One of the deadlines of what is in flight has come, but not the timeout. */
+static bool before_timeout(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_flight *flight = conn->flight;
+    tn_time now = self->core->now(self);
+    if (!flight || conn->flags & TCP_PERSIST || conn->state < TCP_ST_ESTABLISHED)
+        return false;
+    if (flight->reorder_at <= now) {
+        tcp_recovery_reordered(self, conn);
+        tcp_schedule(self, conn);
+    } else if (flight->probe_at <= now) {
+        tcp_output_tail(self, conn);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void retransmit(struct tn_self *self, struct tcp_conn *conn)
 {
+    if (before_timeout(self, conn))
+        return;
     if (conn->state < TCP_ST_ESTABLISHED) {
         resend_syn(self, conn);
     } else if (conn->flags & TCP_PERSIST || conn->snd_wnd == 0) { /* MUST-35: shrunk to nothing, too */
@@ -111,12 +131,14 @@ static bool keepalive(struct tn_self *self, struct tcp_conn *conn)
 
 /* ---- Rest ---- */
 
-/* The last timer of what was in flight has run out, and nothing is in flight or waits: congestion control forgets. */
+/* The last timer of what was in flight has run out, and nothing is in flight or waits: what is for that is forgotten. */
 static void rest(struct tn_self *self, struct tcp_conn *conn)
 {
     bool idle = conn->snd_una == conn->snd_nxt && tcp_socket(conn)->tx.bytes == 0;
-    if (idle && (tcp_clock(self) - conn->last_sent) * TN_MSEC >= tcp_rto(self, conn))
+    if (idle && (tcp_clock(self) - conn->last_sent) * TN_MSEC >= tcp_rto(self, conn)) {
         tcp_cc_free(self, conn);
+        tcp_flight_release(self, conn, true);
+    }
 }
 
 /* ---- The timer ---- */

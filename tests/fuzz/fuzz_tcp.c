@@ -84,21 +84,30 @@ static uint8_t octet(uint32_t n)
 
 static void check_runs(const struct tcp_conn *conn)
 {
-    uint32_t at = conn->snd_una, sacked = 0, lost = 0, count = 0;
+    static const struct tcp_flight none;
+    const struct tcp_flight *flight = conn->flight ? conn->flight : &none;
+    uint32_t at = conn->snd_una, sacked = 0, lost = 0, count = 0, moving = 0;
     const struct tcp_run *prev = NULL;
-    for (const struct tcp_run *run = conn->run_head; run; prev = run, run = run->next) {
+    for (const struct tcp_run *run = flight->head; run; prev = run, run = run->next) {
         hold(run->start == at && tcp_lt(run->start, run->end) && run->prev == prev);
         sacked += run->fate == TCP_FATE_SACKED ? run->end - run->start : 0;
         lost += run->fate == TCP_FATE_LOST ? run->end - run->start : 0;
+        moving += run->fate == TCP_FATE_SENT || run->fate == TCP_FATE_RESENT;
         at = run->end;
         count++;
     }
-    hold(conn->run_tail == prev && count == conn->run_count && count <= RUNS_SEEN);
-    hold(conn->lost == lost);
-    hold(sacked == 0 || conn->sacked == sacked);
-    if (conn->run_head || conn->snd_una == conn->snd_nxt)
+    hold(flight->tail == prev && count == flight->run_count && count <= RUNS_SEEN);
+    hold(flight->lost == lost);
+    hold(sacked == 0 || flight->sacked == sacked);
+    if (flight->head || conn->snd_una == conn->snd_nxt)
         hold(at == conn->snd_nxt);
-    hold(conn->sacked + conn->lost <= conn->snd_nxt - conn->snd_una);
+    hold(flight->sacked + flight->lost <= conn->snd_nxt - conn->snd_una);
+    prev = NULL;
+    for (const struct tcp_run *run = flight->earliest; run; prev = run, run = run->later, moving--) {
+        hold(run->earlier == prev && (run->fate == TCP_FATE_SENT || run->fate == TCP_FATE_RESENT));
+        hold(!prev || prev->sent <= run->sent);
+    }
+    hold(flight->latest == prev && moving == 0);
 }
 
 /* In order in the tree, a heap by priority; how many there are. */

@@ -461,7 +461,7 @@ static void shrunk_window_is_survived(void **state)
     stack_silent(&d);
     stack_after(&d, 1 * TN_SEC, ". 1001:2001 ack 1");
     peer(&d, ". 1 ack 2001 win 0");
-    stack_after(&d, 2 * TN_SEC, ". 2001:2002 ack 1"); /* a probe, not a segment */
+    stack_after(&d, 1 * TN_SEC, ". 2001:2002 ack 1"); /* a probe, not a segment */
     peer(&d, ". 1 ack 2001 win 60000");
     stack(&d, ". 2001:3001 ack 1");
     dialogue_stop(&d);
