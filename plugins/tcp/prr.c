@@ -28,7 +28,7 @@ void tcp_prr_delivered(struct tcp_conn *conn, uint32_t octets, bool safe)
     uint32_t more = allowance(conn, pipe, octets, safe);
     if (f->prr_out == 0 && more == 0)
         more = conn->mss; /* the fast retransmission */
-    conn->cwnd = pipe + more;
+    conn->cwnd = tcp_max32(pipe + more, conn->mss);
 }
 
 /* RecoverFS leaves out what had been delivered before, and counts what has been by this acknowledgement. */
