@@ -41,6 +41,7 @@ static uint32_t info_cwnd(void)
 
 /* conformance: 9293 MUST-18; 9293 MUST-19 */
 /* R, 2R, 4R; afterwards one segment. */
+/* conformance: 6298 2.1; 6298 5.5 */
 static void lost_data_is_repeated_with_backoff(void **state)
 {
     ten_in_flight("mss 1000");
@@ -64,6 +65,7 @@ static void lost_data_is_repeated_with_backoff(void **state)
 
 /* Karn's algorithm (RFC 6298 §3, §5): no measurement of what was repeated; the timeout stays backed off until there is
  * one. */
+/* conformance: 6298 3 */
 static void backoff_stays_until_there_is_a_measurement(void **state)
 {
     established(&d, "{ minimum-rto: 1s }", "mss 1000");
@@ -122,6 +124,7 @@ static void what_waited_behind_a_gap_is_not_measured(void **state)
 }
 
 /* RFC 6298 (2.2), (2.3) */
+/* conformance: 6298 2.3 */
 static void timeout_follows_the_round_trip_time(void **state)
 {
     established(&d, "{ minimum-rto: 301ms }", "mss 1000");
@@ -195,6 +198,7 @@ static void blackhole_is_endured_for_five_minutes(void **state)
 }
 
 /* RFC 6298 (5.7) */
+/* conformance: 6298 5.7 */
 static void timeout_after_a_lost_syn_is_three_seconds(void **state)
 {
     dialogue_start(&d, "{}");
@@ -212,6 +216,7 @@ static void timeout_after_a_lost_syn_is_three_seconds(void **state)
 /* ---- Duplicate acknowledgements, without SACK ---- */
 
 /* RFC 5681 §3.2, RFC 3042 */
+/* conformance: 3042 2 */
 static void third_duplicate_repeats_the_first_segment(void **state)
 {
     ten_in_flight("mss 1000");
@@ -228,6 +233,7 @@ static void third_duplicate_repeats_the_first_segment(void **state)
 }
 
 /* RFC 6582 §3.2 */
+/* conformance: 6582 3.2-3 */
 static void partial_acknowledgement_repeats_the_next_hole(void **state)
 {
     ten_in_flight("mss 1000");
@@ -260,6 +266,7 @@ static void what_is_no_duplicate_does_not_count(void **state)
 }
 
 /* RFC 6582 §3.2 step 2 */
+/* conformance: 6582 3.2-2 */
 static void duplicates_after_a_timeout_do_not_begin_a_recovery(void **state)
 {
     ten_in_flight("mss 1000");
@@ -291,6 +298,7 @@ static void three_segments_above_a_hole_repeat_it(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 6675 2; 3042 2-sack */
 static void duplicate_without_news_does_not_count_with_sack(void **state)
 {
     ten_in_flight(SACK_OPTIONS);
@@ -304,6 +312,7 @@ static void duplicate_without_news_does_not_count_with_sack(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 6675 4 */
 static void all_holes_are_repeated_and_nothing_else(void **state)
 {
     ten_in_flight(SACK_OPTIONS);
@@ -338,6 +347,7 @@ static void nonsense_in_sack_blocks_is_ignored(void **state)
 }
 
 /* RFC 2018 §8: what was acknowledged selectively may be discarded; after a timeout it is sent again if need be. */
+/* conformance: 2018 8 */
 static void peer_that_forgot_gets_everything_again(void **state)
 {
     ten_in_flight(SACK_OPTIONS);

@@ -102,7 +102,7 @@ static void path_that_reorders_is_waited_for(void **state)
 }
 
 /* Once in a round trip each, and no wider than srtt. */
-/* conformance: 8985 6.2-4; 2883 5 */
+/* conformance: 8985 6.2-4-dsack; 2883 5 */
 static void report_of_duplicates_widens_the_reordering_window(void **state)
 {
     ten_of_thirty("{}", WITH_SACK);
@@ -360,7 +360,7 @@ static void needed_timeout_goes_on_in_slow_start(void **state)
     dialogue_stop(&d);
 }
 
-/* conformance: 5682 3.1; 2018 8 */
+/* conformance: 5682 3.1 */
 static void early_timeout_is_found_by_selective_acknowledgements(void **state)
 {
     opened("{}", WITH_SACK);
