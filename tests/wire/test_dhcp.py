@@ -25,7 +25,7 @@ interfaces:
     mac: "02:00:00:00:07:07"
 protocols:
   ether: {{}}
-  arp: {{}}
+  arp: {{ probe-wait: 10ms, probe-min: 10ms, probe-max: 20ms, announce-wait: 50ms }}
   ipv4: {{}}
   icmp: {{}}
   udp: {{}}
