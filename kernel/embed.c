@@ -346,7 +346,7 @@ int tn_getsockopt(struct tn_stack *stack, int fd, int level, int name, void *val
 static short poll_stream(const struct tn_socket *sock)
 {
     if (sock->flags & TN_SOCK_LISTENING)
-        return sock->accept_queue ? POLLIN : 0;
+        return sock->accepts->first ? POLLIN : 0;
     if (sock->flags & TN_SOCK_ABORTED)
         return POLLIN | POLLOUT | POLLHUP;
     if (sock->flags & TN_SOCK_CONNECTING)

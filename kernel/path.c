@@ -56,8 +56,8 @@ static int choose_source(struct path_query *q, uint16_t ifindex, const struct tn
 static void set_link(const struct path_query *q, struct tn_path *path, enum tn_path_kind kind,
                      uint16_t ifindex)
 {
-    path->kind = (uint8_t)kind;
-    path->ifindex = ifindex;
+    path->kind = kind & 7u;
+    path->ifindex = ifindex & 0x1fffu;
     path->mtu = (uint16_t)tn_min(q->stack->interfaces[ifindex]->pub.mtu, UINT16_MAX);
 }
 

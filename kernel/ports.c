@@ -291,7 +291,7 @@ int tn_port_connect(struct tn_stack *stack, struct tn_socket *sock, const struct
 
 static bool port_takes(const struct tn_socket *sock)
 {
-    return !(sock->flags & TN_SOCK_HASHED) && sock->taker_link;
+    return (sock->flags & TN_SOCK_TAKES) != 0;
 }
 
 int tn_port_move(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *addr)
@@ -404,9 +404,7 @@ void tn_port_take(struct tn_stack *stack, struct tn_socket *sock)
     ++*takers_like(stack, sock);
     struct tn_socket **list = &sock->port->takers;
     sock->taker_next = *list;
-    sock->taker_link = list;
-    if (sock->taker_next)
-        sock->taker_next->taker_link = &sock->taker_next;
+    sock->flags |= TN_SOCK_TAKES;
     *list = sock;
 }
 
@@ -415,11 +413,13 @@ void tn_port_untake(struct tn_stack *stack, struct tn_socket *sock)
     if (!port_takes(sock))
         return;
     --*takers_like(stack, sock);
-    *sock->taker_link = sock->taker_next;
-    if (sock->taker_next)
-        sock->taker_next->taker_link = sock->taker_link;
+    struct tn_socket **link =
+        &sock->port->takers; /* one, as a rule: no link back is worth its place in each socket */
+    while (*link != sock)
+        link = &(*link)->taker_next;
+    *link = sock->taker_next;
     sock->taker_next = NULL;
-    sock->taker_link = NULL;
+    sock->flags &= ~TN_SOCK_TAKES;
 }
 
 /* Of the takers of one record (one, as a rule), the one bound to the interface, else one bound to none. */

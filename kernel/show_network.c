@@ -174,7 +174,7 @@ static void add_row_of_socket(struct tn_rows *rows, struct tn_socket *s)
     json_object_set_new(row, "listening", json_boolean(s->flags & TN_SOCK_LISTENING));
     json_object_set_new(row, "closed", json_boolean(s->flags & TN_SOCK_CLOSED));
     if (s->flags & TN_SOCK_LISTENING)
-        json_object_set_new(row, "waiting", tn_json_number(s->children));
+        json_object_set_new(row, "waiting", tn_json_number(s->accepts->count));
     const struct tn_transport_ops *ops = transport ? transport->self.plugin->transport : NULL;
     rows->row = row;
     if (ops && ops->show)

@@ -247,7 +247,7 @@ static void end_transport(void *context, struct tn_socket *sock)
     struct tn_self *transport = tn_socket_transport(c->stack, sock);
     bool pending = (sock->flags & TN_SOCK_PENDING) != 0;
     if (pending) { /* nobody has it: it goes as if its listener were closed */
-        tn_socket_unparent(sock);
+        tn_socket_unparent(c->stack, sock);
         tn_socket_end(c->stack, sock, true);
         return;
     }
@@ -280,7 +280,7 @@ static void abort_if_local(void *context, struct tn_socket *sock)
         sock->vrf != lost->vrf || !tn_addr_equal(&sock->local, &lost->local))
         return;
     if (sock->flags & TN_SOCK_PENDING) {
-        tn_socket_unparent(sock);
+        tn_socket_unparent(lost->stack, sock);
         tn_socket_end(lost->stack, sock, true);
         return;
     }

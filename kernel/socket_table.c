@@ -1,18 +1,19 @@
 /* socket_table.c: the table of four-tuples, in which packets of connections find their socket. */
 #include "socket_table.h"
 
-static_assert(sizeof(((struct tn_socket *)0)->node) == sizeof(struct tn_hnode),
-              "tn_socket.node is a tn_hnode");
-static_assert(offsetof(struct tn_hnode, hash) == sizeof(void *), "tn_socket.node is a tn_hnode");
+static_assert(offsetof(struct tn_socket, node_next) == offsetof(struct tn_hnode, next),
+              "a tn_socket begins as a tn_hnode");
+static_assert(offsetof(struct tn_socket, node_hash) == offsetof(struct tn_hnode, hash),
+              "a tn_socket begins as a tn_hnode");
 
 static struct tn_hnode *node_of(struct tn_socket *sock)
 {
-    return (struct tn_hnode *)(void *)&sock->node;
+    return (struct tn_hnode *)(void *)sock;
 }
 
 static struct tn_socket *socket_of(struct tn_hnode *node)
 {
-    return tn_container(node, struct tn_socket, node);
+    return (struct tn_socket *)(void *)node;
 }
 
 struct tn_tuple tn_socket_tuple(const struct tn_socket *sock)
@@ -73,5 +74,4 @@ void tn_tuple_remove(struct tn_stack *stack, struct tn_socket *sock)
         return;
     tn_htab_remove(&stack->sockets->connections, node_of(sock));
     sock->flags &= ~TN_SOCK_HASHED;
-    sock->taker_link = NULL; /* lay over the node */
 }

@@ -67,6 +67,14 @@ struct tn_port {
     struct tn_socket *takers; /* sockets that take what is sent to no connection, last comer first */
 };
 
+/* A connection that waits to be accepted. */
+struct tn_waiting {
+    struct tn_socket *child;
+    struct tn_socket *listener;
+    struct tn_waiting *next; /* the next younger one */
+    struct tn_waiting **link;
+};
+
 /* An embedder's descriptor. */
 struct tn_descriptor {
     struct tn_socket *sock; /* NULL: free */
@@ -79,6 +87,8 @@ struct tn_sockets {
     struct tn_htab ports;
     struct tn_flows *flows; /* flow.h */
     struct tn_slab port_slab;
+    struct tn_slab accepting; /* struct tn_accepting */
+    struct tn_slab waiting;   /* struct tn_waiting */
     struct tn_socket_slab *slabs;
     struct tn_socket *event_head; /* sockets with events to be told */
     struct tn_socket *event_tail;
@@ -164,8 +174,10 @@ void tn_socket_enqueue(struct tn_stack *stack, struct tn_socket *sock);
 void tn_queue_purge(struct tn_stack *stack, struct tn_packet_queue *queue);
 /* Frees `bytes` from the front of a queue of packets of one piece. */
 void tn_queue_consume(struct tn_stack *stack, struct tn_packet_queue *queue, size_t bytes);
-/* Takes a child off its listener's lists: it is TN_SOCK_PENDING no longer. */
-void tn_socket_unparent(struct tn_socket *child);
+/* Puts a child at the end of its listener's accept queue (TN_SOCK_PENDING). False: there is no record to be had. */
+bool tn_socket_wait(struct tn_stack *stack, struct tn_socket *child, struct tn_socket *listener);
+/* Takes a child off its listener's queue: it is TN_SOCK_PENDING no longer. */
+void tn_socket_unparent(struct tn_stack *stack, struct tn_socket *child);
 /* What a packet really occupies, in bytes. */
 uint32_t tn_packet_memory(const struct tn_packet *packet);
 

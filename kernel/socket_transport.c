@@ -33,7 +33,7 @@ struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *l
     struct tn_stack *stack = self->stack;
     if (!(listener->flags & TN_SOCK_LISTENING) || (listener->flags & TN_SOCK_CLOSED))
         return NULL;
-    if (listener->children >= listener->backlog) {
+    if (tn_accept_queue_full(listener)) {
         tn_core_self(stack)->counters[TN_CORE_BACKLOG_LIMIT]++;
         return NULL;
     }
@@ -46,19 +46,13 @@ struct tn_socket *tn_core_socket_child(struct tn_self *self, struct tn_socket *l
     child->remote = packet->src;
     child->local_port = packet->dst_port;
     child->remote_port = packet->src_port;
-    if (tn_port_hold(stack, child) < 0) {
+    if (tn_port_hold(stack, child) < 0 || !tn_socket_wait(stack, child, listener)) {
         child->flags |= TN_SOCK_CLOSED;
         tn_core_socket_free(self, child);
         return NULL;
     }
     tn_tuple_insert(stack, child);
-    child->flags |= TN_SOCK_CONNECTED | TN_SOCK_PENDING;
-    child->parent = listener;
-    child->next = NULL;
-    child->link = listener->accept_end;
-    *listener->accept_end = child;
-    listener->accept_end = &child->next;
-    listener->children++;
+    child->flags |= TN_SOCK_CONNECTED;
     tn_socket_raise(stack, listener, TN_EVENT_ACCEPT);
     return child;
 }

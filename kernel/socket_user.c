@@ -93,6 +93,23 @@ int tn_core_socket_bind(struct tn_self *self, struct tn_socket *sock, const stru
     return tn_socket_bind(self->stack, sock, addr, port);
 }
 
+/* The port's part, and the accept queue. */
+static int begin_to_listen(struct tn_stack *stack, struct tn_socket *sock, uint32_t backlog)
+{
+    struct tn_accepting *accepts = tn_slab_alloc(&stack->sockets->accepting);
+    if (!accepts)
+        return -ENOBUFS;
+    int error = tn_port_listen(stack, sock);
+    if (error < 0) {
+        tn_slab_free(&stack->sockets->accepting, accepts);
+        return error;
+    }
+    accepts->end = &accepts->first;
+    accepts->backlog = backlog;
+    sock->accepts = accepts;
+    return 0;
+}
+
 int tn_socket_listen(struct tn_stack *stack, struct tn_socket *sock, int backlog)
 {
     uint32_t most = stack->plan->limits.backlog;
@@ -102,28 +119,32 @@ int tn_socket_listen(struct tn_stack *stack, struct tn_socket *sock, int backlog
     if (!transport || (sock->flags & (TN_SOCK_CONNECTED | TN_SOCK_CONNECTING | TN_SOCK_ABORTED)))
         return -EINVAL;
     /* Negative means as many as possible, and 0 still means one (listen(2)). */
-    sock->backlog = backlog < 0 || (uint32_t)backlog >= most ? most : (uint32_t)backlog + 1;
-    if (sock->flags & TN_SOCK_LISTENING)
+    uint32_t length = backlog < 0 || (uint32_t)backlog >= most ? most : (uint32_t)backlog + 1;
+    if (sock->flags & TN_SOCK_LISTENING) {
+        sock->accepts->backlog = length;
         return 0;
+    }
     int error = sock->port ? 0 : tn_port_bind(stack, sock, &sock->local, 0);
     if (error == 0)
-        error = tn_port_listen(stack, sock);
+        error = begin_to_listen(stack, sock, length);
     if (error < 0)
         return error;
-    sock->accept_end = &sock->accept_queue;
     const struct tn_transport_ops *ops = transport->plugin->transport;
     error = ops->listen ? ops->listen(transport, sock) : -EOPNOTSUPP;
-    if (error < 0)
+    if (error < 0) {
         tn_port_unlisten(stack, sock);
+        tn_slab_free(&stack->sockets->accepting, sock->accepts);
+        sock->accepts = NULL;
+    }
     return error;
 }
 
 struct tn_socket *tn_socket_accept(struct tn_stack *stack, struct tn_socket *listener)
 {
-    struct tn_socket *child = listener->accept_queue;
+    struct tn_socket *child = listener->accepts->first ? listener->accepts->first->child : NULL;
     if (!child)
         return NULL;
-    tn_socket_unparent(child);
+    tn_socket_unparent(stack, child);
     unsigned events = 0;
     if (child->rx.packets > 0 || (child->flags & TN_SOCK_EOF))
         events |= TN_EVENT_READABLE;
@@ -264,9 +285,9 @@ int tn_core_socket_shutdown(struct tn_self *self, struct tn_socket *sock, int ho
 /* Connections that nobody will accept are reset. */
 static void abort_children(struct tn_stack *stack, struct tn_socket *listener)
 {
-    struct tn_socket *child;
-    while ((child = listener->accept_queue)) {
-        tn_socket_unparent(child);
+    while (listener->accepts->first) {
+        struct tn_socket *child = listener->accepts->first->child;
+        tn_socket_unparent(stack, child);
         tn_socket_end(stack, child, true);
     }
 }
@@ -277,7 +298,8 @@ void tn_socket_end(struct tn_stack *stack, struct tn_socket *sock, bool abort)
         return;
     sock->flags |= TN_SOCK_CLOSED;
     sock->events = 0;
-    sock->user = NULL;
+    if (!(sock->flags & TN_SOCK_LISTENING))
+        sock->user = NULL;
     sock->owner = TN_SLOT_NONE;
     sock->fd = -1;
     tn_port_untake(stack, sock);

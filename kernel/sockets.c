@@ -32,6 +32,10 @@ int tn_sockets_init(struct tn_stack *stack)
     }
     stack->sockets = sockets;
     error = tn_flows_init(stack);
+    if (error == 0)
+        error = tn_slab_init(&sockets->accepting, "listeners", sizeof(struct tn_accepting), sockets->limit);
+    if (error == 0)
+        error = tn_slab_init(&sockets->waiting, "waiting", sizeof(struct tn_waiting), sockets->limit);
     if (error < 0)
         tn_sockets_destroy(stack);
     return error;
@@ -53,6 +57,8 @@ void tn_sockets_destroy(struct tn_stack *stack)
         free(s);
     }
     tn_flows_destroy(stack);
+    tn_slab_destroy(&sockets->accepting);
+    tn_slab_destroy(&sockets->waiting);
     tn_ports_destroy(sockets);
     tn_htab_destroy(&sockets->connections);
     free(sockets->fds);
@@ -163,14 +169,32 @@ static void slab_put(struct tn_sockets *sockets, struct tn_socket_slab *slab)
     free(slab);
 }
 
-void tn_socket_unparent(struct tn_socket *child)
+bool tn_socket_wait(struct tn_stack *stack, struct tn_socket *child, struct tn_socket *listener)
+{
+    struct tn_accepting *queue = listener->accepts;
+    struct tn_waiting *waiting = tn_slab_alloc(&stack->sockets->waiting);
+    if (!waiting)
+        return false;
+    *waiting = (struct tn_waiting){.child = child, .listener = listener, .link = queue->end};
+    *queue->end = waiting;
+    queue->end = &waiting->next;
+    queue->count++;
+    child->waits = waiting;
+    child->flags |= TN_SOCK_PENDING;
+    return true;
+}
+
+void tn_socket_unparent(struct tn_stack *stack, struct tn_socket *child)
 {
     if (!(child->flags & TN_SOCK_PENDING))
         return;
-    struct tn_socket *listener = child->parent;
-    *child->link = child->next;
-    *(child->next ? &child->next->link : &listener->accept_end) = child->link;
-    listener->children--;
+    struct tn_waiting *waiting = child->waits;
+    struct tn_accepting *queue = waiting->listener->accepts;
+    *waiting->link = waiting->next;
+    *(waiting->next ? &waiting->next->link : &queue->end) = waiting->link;
+    queue->count--;
+    tn_slab_free(&stack->sockets->waiting, waiting);
+    child->user = NULL;
     child->flags &= ~TN_SOCK_PENDING;
 }
 
@@ -180,6 +204,8 @@ void tn_socket_release(struct tn_stack *stack, struct tn_socket *sock)
     if ((sock->flags & both) != both || (sock->flags & TN_SOCK_QUEUED))
         return;
     struct tn_socket_slab *slab = sock->slab;
+    if ((sock->flags & TN_SOCK_LISTENING) && sock->accepts)
+        tn_slab_free(&stack->sockets->accepting, sock->accepts);
     tn_queue_purge(stack, &sock->rx);
     stack->sockets->count--;
     tn_slab_free(&slab->slab, sock);
@@ -196,7 +222,7 @@ void tn_core_socket_free(struct tn_self *self, struct tn_socket *sock)
     tn_queue_purge(stack, &sock->tx);
     sock->flags |= TN_SOCK_FREED;
     if (sock->flags & TN_SOCK_PENDING) { /* no user has seen it */
-        tn_socket_unparent(sock);
+        tn_socket_unparent(stack, sock);
         sock->flags |= TN_SOCK_CLOSED;
     }
     tn_socket_release(stack, sock);

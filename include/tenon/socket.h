@@ -25,6 +25,8 @@
 
 struct tn_port;
 struct tn_socket_slab;
+struct tn_waiting;
+struct tn_accepting;
 
 /* tn_socket.flags */
 #define TN_SOCK_BOUND      0x0001u /* has a local port (and perhaps address) of its own in the port table */
@@ -47,6 +49,8 @@ struct tn_socket_slab;
 #define TN_SOCK_QUEUED     0x20000u /* on the core's list of sockets with events */
 #define TN_SOCK_FREED      0x40000u /* the transport is done with it */
 
+#define TN_SOCK_TAKES 0x80000000u /* takes what is sent to its port and to no connection */
+
 /* What a user is told; a set. */
 #define TN_EVENT_READABLE 0x01u /* data, or the end of data */
 #define TN_EVENT_WRITABLE 0x02u /* there is room to send again; also: connected */
@@ -67,10 +71,11 @@ enum tn_mtu_discover {
 struct tn_path {
     struct tn_neighbour *neighbour; /* next hop; NULL when none is needed (broadcast, no link addresses) */
     uint32_t generation;
-    uint16_t ifindex;
-    uint16_t mtu;   /* largest network packet, in bytes (65535 at most) */
-    uint8_t kind;   /* enum tn_path_kind */
-    bool mtu_floor; /* `mtu` is more than the network said it takes: packets may be fragmented on the way */
+    uint16_t mtu;          /* largest network packet, in bytes (65535 at most) */
+    uint16_t ifindex : 12; /* narrow: each socket has such a path */
+    uint16_t kind : 3;     /* enum tn_path_kind */
+    uint16_t
+        mtu_floor : 1; /* `mtu` is more than the network said it takes: packets may be fragmented on the way */
 };
 
 enum tn_path_kind {
@@ -84,19 +89,15 @@ enum tn_path_kind {
 struct tn_socket {
     /* demultiplexing; the links, `port` and `slab` are the core's alone */
     union {
-        struct {
-            void *next;
-            uint32_t hash;
-        } node;  /* TN_SOCK_HASHED: in the table of four-tuples */
-        struct { /* others: in the port's list of sockets that take what is sent to no connection */
-            struct tn_socket *taker_next;
-            struct tn_socket **taker_link; /* NULL: is not */
-        };
+        void *node_next;              /* TN_SOCK_HASHED: in the table of four-tuples (as a tn_hnode) */
+        struct tn_socket *taker_next; /* TN_SOCK_TAKES: in the port's list */
     };
+    uint32_t node_hash;
+    uint32_t id;                 /* unique in the stack's life, for people */
     struct tn_port *port;        /* the local port that it holds, or NULL */
     struct tn_socket_slab *slab; /* where the record lies */
     uint32_t flags;              /* TN_SOCK_… */
-    uint32_t id;                 /* unique in the stack's life, for people */
+    uint32_t rx_memory;          /* datagrams: what rx really occupies, in bytes; rcvbuf limits this */
     struct tn_addr local;        /* all zero: any */
     struct tn_addr remote;       /* all zero: none */
     uint16_t local_port;
@@ -112,39 +113,42 @@ struct tn_socket {
 
     /* who */
     uint8_t events;      /* TN_EVENT_… not yet told */
+    bool tx_appendable;  /* bytes may be put behind tx.tail's (the core's) */
     uint16_t transport;  /* slot */
     uint16_t owner;      /* slot of the service, or TN_SLOT_NONE: an embedder */
     uint16_t error;      /* pending SO_ERROR (an errno) */
     uint16_t soft_error; /* streams: the last news of trouble on the way (an errno), which did not end it */
     uint16_t linger;     /* SO_LINGER's seconds, + 1; 0: off */
-    bool tx_appendable;  /* bytes may be put behind tx.tail's (the core's) */
     int32_t fd;          /* the embedder's descriptor; -1: none */
-    void *user;          /* the owner's: a record in core memory, or NULL */
+    union {
+        void *user;                   /* the owner's: a record in core memory, or NULL */
+        struct tn_accepting *accepts; /* TN_SOCK_LISTENING: its accept queue; NULL: not yet */
+        struct tn_waiting *waits;     /* TN_SOCK_PENDING: its place in one (the core's) */
+    };
 
     /* queues */
     struct tn_packet_queue rx; /* received, in order, waiting for the user; datagrams: one packet each */
     struct tn_packet_queue tx; /* streams: accepted from the user, not yet acknowledged by the peer */
     uint32_t rcvbuf;           /* limit of rx.bytes (datagrams: of rx_memory) */
     uint32_t sndbuf;           /* limit of tx.bytes */
-    uint32_t rx_memory;        /* datagrams: what rx really occupies, in bytes; rcvbuf limits this */
 
     struct tn_path path;
 
-    union {
-        struct {                            /* listeners */
-            struct tn_socket *accept_queue; /* children that wait to be accepted, oldest first */
-            struct tn_socket **accept_end;
-            uint32_t backlog;  /* at most this many */
-            uint32_t children; /* that wait */
-        };
-        struct {                      /* children not yet accepted (TN_SOCK_PENDING) */
-            struct tn_socket *parent; /* the listener */
-            struct tn_socket *next;   /* in its accept queue */
-            struct tn_socket **link;
-        };
-    };
     struct tn_socket *event_next; /* in the core's list of sockets with events */
 };
+
+/* A listener's connections that wait to be accepted, oldest first. */
+struct tn_accepting {
+    struct tn_waiting *first;
+    struct tn_waiting **end;
+    uint32_t backlog; /* at most this many */
+    uint32_t count;
+};
+
+static inline bool tn_accept_queue_full(const struct tn_socket *listener)
+{
+    return listener->accepts->count >= listener->accepts->backlog;
+}
 
 /* The transport's record for this socket: tn_transport_ops.socket_size bytes. */
 static inline void *tn_socket_state(struct tn_socket *s)

@@ -119,7 +119,7 @@ static void accept_syn(struct tn_self *self, struct tn_socket *listener, struct 
                        const uint32_t *least_iss)
 {
     int64_t cookies = tcp_options(self)->syn_cookies;
-    if (listener->children >= listener->backlog) {
+    if (tn_accept_queue_full(listener)) {
         tn_drop(self, seg->packet, TCP_DROP_BACKLOG_FULL);
         return;
     }
