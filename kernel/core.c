@@ -133,6 +133,11 @@ static struct tn_packet *core_packet_copy(struct tn_self *self, const struct tn_
     return tn_packet_copy(&self->stack->pool, packet);
 }
 
+static bool core_packets_pressed(struct tn_self *self)
+{
+    return tn_pool_beyond(&self->stack->pool, 2);
+}
+
 static bool core_packets_scarce(struct tn_self *self)
 {
     return tn_pool_beyond(&self->stack->pool, 3);
@@ -325,6 +330,7 @@ const struct tn_core tn_core_table = {
     .route_add = tn_core_route_add,
     .route_remove = tn_core_route_remove,
     .address_verdict = tn_core_address_verdict,
+    .packets_pressed = core_packets_pressed,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

@@ -34,7 +34,8 @@ static inline bool tn_pool_beyond(const struct tn_pool *pool, uint32_t quarters)
 {
     return tn_slab_beyond(&pool->packets, quarters) ||
            tn_slab_beyond(&pool->buffers[TN_POOL_SMALL], quarters) ||
-           tn_slab_beyond(&pool->buffers[TN_POOL_MEDIUM], quarters);
+           tn_slab_beyond(&pool->buffers[TN_POOL_MEDIUM], quarters) ||
+           tn_slab_beyond(&pool->buffers[TN_POOL_LARGE], quarters);
 }
 
 /* As in struct tn_core (plugin.h). */

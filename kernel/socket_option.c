@@ -90,9 +90,11 @@ static int set_socket_option(struct tn_socket *sock, int name, const void *value
         return 0;
     case SO_RCVBUF:
         sock->rcvbuf = buffer_size(v);
+        sock->flags |= TN_SOCK_RCVBUF_SET;
         return 0;
     case SO_SNDBUF:
         sock->sndbuf = buffer_size(v);
+        sock->flags |= TN_SOCK_SNDBUF_SET;
         return 0;
     case TN_SO_VRF:
         return set_vrf(sock, v);

@@ -11,8 +11,11 @@
 
 #include "socket_table.h"
 
-/* Data of a buffer of an Ethernet frame's size; writes are stored in such pieces. */
-#define SEND_PIECE 1500
+/* Writes are stored in pieces: large ones in buffers of a super-frame's size, so that a super-frame has few pieces; others in
+ * buffers of an Ethernet frame's. */
+#define SEND_PIECE       1500
+#define SEND_LARGE_PIECE 65536
+#define SEND_LARGE_LEAST (SEND_LARGE_PIECE / 4) /* less would leave most of a large buffer empty */
 
 static const struct tn_addr any_address;
 
@@ -70,6 +73,19 @@ static void tail_append(struct tn_socket *sock, const void *bytes, size_t len)
     sock->tx.bytes += (uint32_t)len;
 }
 
+/* An empty packet for some of the `len` bytes that are to be stored. */
+static struct tn_packet *new_piece(struct tn_stack *stack, size_t len)
+{
+    struct tn_packet *packet = NULL;
+    if (len >= SEND_LARGE_LEAST)
+        packet = tn_packet_new(&stack->pool, tn_min(len, SEND_LARGE_PIECE));
+    if (!packet)
+        packet = tn_packet_new(&stack->pool, tn_min(len, SEND_PIECE));
+    if (packet)
+        tn_packet_trim(packet, 0);
+    return packet;
+}
+
 /* Copies bytes to the end of the send queue; how many, less than `len` only when the pool is exhausted. */
 static size_t stream_append(struct tn_stack *stack, struct tn_socket *sock, const uint8_t *bytes, size_t len)
 {
@@ -78,10 +94,9 @@ static size_t stream_append(struct tn_stack *stack, struct tn_socket *sock, cons
         if (tail_room(sock) == 0) {
             if (must_wait(stack, sock))
                 break;
-            struct tn_packet *packet = tn_packet_new(&stack->pool, tn_min(len - done, SEND_PIECE));
+            struct tn_packet *packet = new_piece(stack, len - done);
             if (!packet)
                 break;
-            tn_packet_trim(packet, 0);
             tn_queue_append(&sock->tx, packet);
             sock->tx_appendable = true;
         }
@@ -114,12 +129,14 @@ static ssize_t stream_send(struct tn_stack *stack, struct tn_socket *sock, const
     return (ssize_t)done;
 }
 
-/* One piece becomes the end of the send queue: as it is, or by copying if its buffer would be mostly empty.
- */
+/* One piece becomes the end of the send queue: as it is, or by copying if its buffer would be mostly empty. One whose buffer
+ * others hold too (a pattern that is sent again and again) is copied only where that is cheap: nothing is freed by it. */
 static void stream_give_piece(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *piece)
 {
     size_t len = piece->len, size = piece->buffer->size;
     struct tn_packet *packet = piece;
+    if (!tn_packet_writable(piece))
+        size = tn_min(size, SEND_PIECE);
     if (len < size / 2 && len <= tail_room(sock)) {
         tail_append(sock, piece->data, len);
         tn_packet_free(&stack->pool, piece);

@@ -15,8 +15,8 @@
 
 static void child_inherit(struct tn_socket *child, const struct tn_socket *listener)
 {
-    const uint32_t inherited =
-        TN_SOCK_REUSEADDR | TN_SOCK_KEEPALIVE | TN_SOCK_LINGER0 | TN_SOCK_NODELAY | TN_SOCK_BROADCAST;
+    const uint32_t inherited = TN_SOCK_REUSEADDR | TN_SOCK_KEEPALIVE | TN_SOCK_LINGER0 | TN_SOCK_NODELAY |
+                               TN_SOCK_BROADCAST | TN_SOCK_RCVBUF_SET | TN_SOCK_SNDBUF_SET;
     child->flags |= listener->flags & inherited;
     child->linger = listener->linger;
     child->rcvbuf = listener->rcvbuf;

@@ -669,6 +669,9 @@ struct tn_core {
     /* The news (error EMSGSIZE) is about a packet that was sent indeed, as far as can be seen: packets to its destination
      * are no longer than error->mtu from now on, whoever sends them. */
     void (*path_mtu)(struct tn_self *self, const struct tn_net_error *error);
+
+    /* Whether half of the packets or more is in use: what may grow should rather shrink. */
+    bool (*packets_pressed)(struct tn_self *self);
 };
 
 #define TN_STORE_MAX        4096

@@ -46,8 +46,10 @@ struct tn_accepting;
 #define TN_SOCK_ABORTED    0x4000u /* the transport has given it up (reset, timeout); only close is left */
 #define TN_SOCK_WANT_WRITE 0x8000u /* the user met a full send queue and waits for TN_EVENT_WRITABLE */
 #define TN_SOCK_NODELAY    0x10000u
-#define TN_SOCK_QUEUED     0x20000u /* on the core's list of sockets with events */
-#define TN_SOCK_FREED      0x40000u /* the transport is done with it */
+#define TN_SOCK_QUEUED     0x20000u    /* on the core's list of sockets with events */
+#define TN_SOCK_FREED      0x40000u    /* the transport is done with it */
+#define TN_SOCK_RCVBUF_SET 0x10000000u /* the user set rcvbuf (SO_RCVBUF): a transport leaves it alone */
+#define TN_SOCK_SNDBUF_SET 0x20000000u /* … sndbuf */
 
 #define TN_SOCK_TAKES 0x80000000u /* takes what is sent to its port and to no connection */
 

@@ -102,7 +102,7 @@ int tcp_connect(struct tn_self *self, struct tn_socket *sock)
     if (sock->path.kind != TN_PATH_UNICAST && sock->path.kind != TN_PATH_LOCAL)
         return -ENETUNREACH; /* MUST-46 */
     tcp_begin(self, conn, first_number(self, sock));
-    conn->rcv_scale = tcp_window_shift(sock);
+    conn->rcv_scale = tcp_window_shift(self, sock);
     conn->flags |= TCP_SYN_DUE;
     if (tcp_options(self)->timestamps)
         conn->flags |= TCP_TIMESTAMPS;

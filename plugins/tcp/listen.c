@@ -89,7 +89,7 @@ static void take_syn(struct tn_self *self, struct tcp_half_open *half, const str
                   (options->window_scaling && seg->scale ? TCP_SCALE : 0) | tcp_ecn_agree(self, seg);
     if (half->flags & TCP_SCALE) {
         half->snd_scale = (uint8_t)(seg->scale - 1);
-        half->rcv_scale = tcp_window_shift(half->listener);
+        half->rcv_scale = tcp_window_shift(self, half->listener);
     }
 }
 
@@ -212,7 +212,7 @@ static bool take_cookie(struct tn_self *self, struct tn_socket *listener, struct
         half.ts_recent = seg->ts_value;
     }
     if (half.flags & TCP_SCALE)
-        half.rcv_scale = tcp_window_shift(listener);
+        half.rcv_scale = tcp_window_shift(self, listener);
     *conn = establish(self, &half, 0, seg);
     return true;
 }

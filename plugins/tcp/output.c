@@ -304,6 +304,7 @@ static void output_data(struct tn_self *self, struct tcp_conn *conn)
 {
     tcp_cc_decide(self, conn);
     restart_after_idle(self, conn);
+    tcp_tune_send(self, conn);
     report_gaps(self, conn);
     conn->flags &= ~TCP_CWND_LIMITED;
     send_data(self, conn);

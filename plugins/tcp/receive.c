@@ -40,6 +40,7 @@ static void take_in_order(struct tn_self *self, struct tcp_conn *conn, struct tc
     }
     uint32_t octets = seg->len, size = segment_size(seg);
     conn->rcv_mss = (uint16_t)tn_min(tn_max(conn->rcv_mss, size), UINT16_MAX);
+    tcp_measure_data(self, conn, seg);
     tcp_deliver(self, conn, seg->packet);
     bool filled_gap = conn->reassembly != NULL;
     if (filled_gap)
@@ -114,6 +115,7 @@ void tcp_receive(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment
 void tcp_user_received(struct tn_self *self, struct tn_socket *sock)
 {
     struct tcp_conn *conn = tn_socket_state(sock);
+    tcp_tune_receive(self, conn);
     if (takes_data(conn->state) && tcp_window_update_due(conn))
         tcp_ack_now(self, conn);
 }

@@ -151,7 +151,9 @@ static const struct tn_claim tcp_claims[] = {
     }
 static const struct tn_option tcp_option_list[] = {
     OPTION("receive-buffer", SIZE, receive_buffer),
+    OPTION("receive-buffer-max", SIZE, receive_buffer_max),
     OPTION("send-buffer", SIZE, send_buffer),
+    OPTION("send-buffer-max", SIZE, send_buffer_max),
     OPTION("initial-window", INT, initial_window),
     OPTION("reassembly-limit", INT, reassembly_limit),
     OPTION("challenge-limit", INT, challenge_limit),

@@ -47,7 +47,9 @@
 
 struct tcp_options {
     int64_t receive_buffer;
+    int64_t receive_buffer_max;
     int64_t send_buffer;
+    int64_t send_buffer_max;
     int64_t initial_window;
     int64_t reassembly_limit;
     int64_t challenge_limit;
@@ -398,7 +400,10 @@ struct tcp_conn {
     uint32_t ts_recent_at; /* tcp_clock() when ts_recent was set */
     uint32_t ts_offset;    /* added to tcp_clock() in TSval */
     uint32_t last_heard;   /* tcp_clock() of the last segment received */
-    uint16_t rcv_mss;      /* largest payload received: what counts as full-sized */
+    uint32_t taken_seq; /* sequence number of what the user took next when the measurement began (window.c) */
+    uint32_t taken_at;  /* … in microseconds, modulo 2^32 */
+    uint32_t rcv_rtt;   /* round-trip time as the peer's data shows it, in microseconds; 0: not known */
+    uint16_t rcv_mss;   /* largest payload received: what counts as full-sized */
     uint16_t dup_acks_due;
 
     /* limits of what the peer may provoke (RFC 5961 §10), and of patience */
@@ -652,11 +657,17 @@ static inline uint32_t tcp_rcv_wnd(const struct tcp_conn *conn)
 }
 
 /* The shift that this side asks for (RFC 7323 §2.2). */
-uint8_t tcp_window_shift(const struct tn_socket *sock);
+uint8_t tcp_window_shift(const struct tn_self *self, const struct tn_socket *sock);
 /* The window field of a segment that is being sent; moves rcv_adv. */
 uint16_t tcp_window_offer(struct tcp_conn *conn, bool syn);
 /* Whether the window has grown so much that the peer should be told. */
 bool tcp_window_update_due(const struct tcp_conn *conn);
+/* A segment with data came in order: measures the round-trip time by it. */
+void tcp_measure_data(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg);
+/* The user took data: perhaps the receive buffer grows. */
+void tcp_tune_receive(struct tn_self *self, struct tcp_conn *conn);
+/* Data is about to be sent: perhaps the send buffer grows. */
+void tcp_tune_send(struct tn_self *self, struct tcp_conn *conn);
 
 /* ---- connection.c ---- */
 

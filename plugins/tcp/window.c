@@ -3,15 +3,29 @@
  * The right edge (rcv_adv) never recedes (SHLD-14), and moves only by steps worth a segment (MUST-39). The field of the
  * header counts in units of 2^rcv_scale octets, so the edge lands on the unit: rounded down where it advances, up where
  * it stays. A peer that sends octet by octet could push it out by rounding; beyond an eighth of the buffer it is
- * rounded down then, which RFC 7323 §2.4 allows. */
+ * rounded down then, which RFC 7323 §2.4 allows.
+ *
+ * Buffers grow while they are what limits a transfer, from receive-buffer and send-buffer to receive-buffer-max and
+ * send-buffer-max, unless the user set them. Receiving: a sender can send a buffer's worth in a round-trip time; if the user
+ * takes more than half of the buffer in one, it is (nearly) the buffer that holds the sender back. Sending: the queue must hold
+ * what is in flight, and as much again to follow it. Where half of the stack's packets are in use, buffers that grew are
+ * halved, step by step, so that many connections share what there is. */
 #include "tcp.h"
 
 #define FIELD_MAX 65535u
 
-uint8_t tcp_window_shift(const struct tn_socket *sock)
+/* What the receive buffer may grow to. */
+static uint32_t receive_most(const struct tn_self *self, const struct tn_socket *sock)
+{
+    uint32_t most = (uint32_t)tcp_options(self)->receive_buffer_max;
+    return sock->flags & TN_SOCK_RCVBUF_SET ? sock->rcvbuf : tcp_max32(sock->rcvbuf, most);
+}
+
+uint8_t tcp_window_shift(const struct tn_self *self, const struct tn_socket *sock)
 {
     uint8_t shift = 0;
-    while (shift < TN_TCP_WINDOW_SCALE_MAX && FIELD_MAX << shift < sock->rcvbuf)
+    uint32_t most = receive_most(self, sock);
+    while (shift < TN_TCP_WINDOW_SCALE_MAX && FIELD_MAX << shift < most)
         shift++;
     return shift;
 }
@@ -74,4 +88,67 @@ bool tcp_window_update_due(const struct tcp_conn *conn)
         return false;
     /* A peer that has window left will be told with the next acknowledgement; one that waits for it must be told. */
     return tcp_rcv_wnd(conn) < 2u * conn->mss || edge - conn->rcv_adv >= sock->rcvbuf / 4;
+}
+
+/* ---- Buffers that grow ---- */
+
+static uint32_t microseconds(struct tn_self *self)
+{
+    return (uint32_t)(self->core->now(self) / TN_USEC);
+}
+
+void tcp_measure_data(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    uint32_t rtt = conn->srtt; /* of the handshake, or of what we sent lately */
+    if (conn->flags & TCP_TIMESTAMPS && seg->has_timestamps) {
+        uint32_t ms = tcp_clock(self) + conn->ts_offset - seg->ts_echo;
+        if (ms > 0 && ms < 60000) /* below the clock's tick, srtt knows better */
+            rtt = ms * 1000;
+    }
+    rtt = tcp_max32(rtt, 1);
+    if (conn->rcv_rtt == 0) { /* the first data */
+        conn->taken_seq = seg->seq;
+        conn->taken_at = microseconds(self);
+    }
+    /* The least counts: a peer that had nothing to send echoes an old timestamp. But paths change. */
+    if (conn->rcv_rtt == 0 || rtt < conn->rcv_rtt)
+        conn->rcv_rtt = rtt;
+    else
+        conn->rcv_rtt += (tcp_min32(rtt, 2 * conn->rcv_rtt) - conn->rcv_rtt) / 8;
+}
+
+/* Halves a buffer that grew beyond `least`. */
+static void give_back(uint32_t *buffer, int64_t least)
+{
+    if (*buffer > (uint32_t)least)
+        *buffer = tcp_max32(*buffer / 2, (uint32_t)least);
+}
+
+void tcp_tune_receive(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tn_socket *sock = tcp_socket(conn);
+    uint32_t now = microseconds(self), elapsed = now - conn->taken_at;
+    if (sock->flags & TN_SOCK_RCVBUF_SET || conn->rcv_rtt == 0 || elapsed < conn->rcv_rtt)
+        return;
+    uint32_t seq = conn->rcv_nxt - sock->rx.bytes;
+    uint64_t taken = (uint64_t)(seq - conn->taken_seq) * conn->rcv_rtt / elapsed;
+    conn->taken_seq = seq;
+    conn->taken_at = now;
+    if (self->core->packets_pressed(self))
+        give_back(&sock->rcvbuf, tcp_options(self)->receive_buffer);
+    else if (2 * taken >
+             sock->rcvbuf) /* four times that: the sender may double its window in each round trip */
+        sock->rcvbuf = (uint32_t)tn_min(receive_most(self, sock), 4 * taken);
+}
+
+void tcp_tune_send(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tn_socket *sock = tcp_socket(conn);
+    uint32_t most = (uint32_t)tcp_options(self)->send_buffer_max;
+    if (sock->flags & TN_SOCK_SNDBUF_SET)
+        return;
+    if (self->core->packets_pressed(self))
+        give_back(&sock->sndbuf, tcp_options(self)->send_buffer);
+    else if (conn->cwnd > sock->sndbuf / 2 && sock->sndbuf < most && conn->cwnd < conn->snd_wnd * 2)
+        sock->sndbuf = tcp_min32(most, tcp_min32(conn->cwnd, most / 2) * 2);
 }

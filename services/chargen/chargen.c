@@ -5,8 +5,8 @@
  *      !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefg
  *     !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefgh
  *
- * A connection's send queue is filled as often as it has room; the peer's window and the network set the
- * pace. What must be remembered of a connection is how far it has come, in a record from a slab, which
+ * The pattern stands in one packet, as often as it fits; what is sent are views of that. A connection's send queue is filled
+ * as often as it has room; the peer's window and the network set the pace. What must be remembered of a connection is how far it has come, in a record from a slab, which
  * sock->user points at. The stream goes on after the peer has finished sending: it ends when the peer has
  * really gone, which a reset tells (`closed`). A datagram, whatever it says, gets one with up to 512
  * characters. */
@@ -38,7 +38,8 @@ struct chargen_options {
 };
 
 struct chargen_state {
-    struct tn_slab *progress; /* of struct chargen_progress */
+    struct tn_slab *progress;  /* of struct chargen_progress */
+    struct tn_packet *pattern; /* PATTERN_REPEATS times */
 };
 
 /* How far a connection has come. */
@@ -53,6 +54,8 @@ struct chargen_progress {
 #define LINE_BYTES  (LINE_CHARS + 2)
 #define PATTERN_LEN (PRINTABLE * LINE_BYTES) /* then it begins again */
 
+#define PATTERN_REPEATS (65535 / PATTERN_LEN)
+
 static char pattern_at(uint32_t at)
 {
     uint32_t line = at / LINE_BYTES, column = at % LINE_BYTES;
@@ -61,29 +64,49 @@ static char pattern_at(uint32_t at)
     return (char)(' ' + (line + column) % PRINTABLE);
 }
 
-static void pattern_write(void *to, size_t len, uint32_t at)
+/* The packet with the pattern in it; NULL: no memory. */
+static struct tn_packet *pattern_new(struct tn_self *self)
 {
-    char *c = to;
-    for (size_t i = 0; i < len; i++)
-        c[i] = pattern_at((at + (uint32_t)i) % PATTERN_LEN);
+    struct tn_packet *packet = self->core->packet_new(self, (size_t)PATTERN_REPEATS * PATTERN_LEN);
+    for (uint32_t i = 0; packet && i < packet->len; i++)
+        packet->data[i] = (uint8_t)pattern_at(i % PATTERN_LEN);
+    return packet;
 }
 
 /* ---- Streams ---- */
+
+/* A view of the pattern from `at` on, of at most `most` characters; NULL: no memory. */
+static struct tn_packet *chargen_view(struct tn_self *self, uint32_t at, uint32_t most)
+{
+    const struct chargen_state *state = self->state;
+    struct tn_packet *view = self->core->packet_clone(self, state->pattern);
+    if (view) {
+        tn_packet_pull(view, at);
+        tn_packet_trim(view, most);
+    }
+    return view;
+}
 
 /* Fills the send queue. */
 static void chargen_fill(struct tn_self *self, struct tn_socket *sock)
 {
     struct chargen_progress *progress = sock->user;
-    char piece[LINE_BYTES * 8];
-    ssize_t sent;
-    do {
-        pattern_write(piece, sizeof(piece), progress->at);
-        sent = self->core->socket_send(self, sock, piece, sizeof(piece));
-        if (sent > 0) {
-            progress->at = (progress->at + (uint32_t)sent) % PATTERN_LEN;
-            tn_count_add(self, CHARGEN_BYTES, (uint64_t)sent);
+    uint32_t room;
+    while ((room = tn_socket_tx_room(sock)) > 0) {
+        struct tn_packet *view = chargen_view(self, progress->at, room);
+        if (!view) {
+            sock->flags |= TN_SOCK_WANT_WRITE; /* when what is queued has gone, there will be memory */
+            return;
         }
-    } while (sent == (ssize_t)sizeof(piece));
+        uint32_t len = view->len;
+        int err = self->core->socket_give(self, sock, view);
+        if (err == -EAGAIN)
+            self->core->packet_free(self, view);
+        if (err < 0)
+            return;
+        progress->at = (progress->at + len) % PATTERN_LEN;
+        tn_count_add(self, CHARGEN_BYTES, len);
+    }
 }
 
 static void chargen_accepted(struct tn_self *self, struct tn_socket *sock)
@@ -119,10 +142,11 @@ static void chargen_closed(struct tn_self *self, struct tn_socket *sock, int err
 static void chargen_answer(struct tn_self *self, struct tn_socket *sock, const struct tn_packet *question)
 {
     size_t len = self->core->random(self) % 513; /* "between 0 and 512" */
+    const struct chargen_state *state = self->state;
     struct tn_packet *answer = self->core->packet_new(self, len);
     if (!answer)
         return; /* counted by the pool; who asked will ask again */
-    pattern_write(answer->data, len, 0);
+    memcpy(answer->data, state->pattern->data, len);
     tn_count(self, CHARGEN_DATAGRAMS);
     self->core->socket_reply(self, sock, question, answer);
 }
@@ -156,10 +180,19 @@ static int chargen_start(struct tn_self *self, struct tn_text *why)
     struct chargen_state *state = self->state;
     state->progress = self->core->slab_create(self, "connections", sizeof(struct chargen_progress),
                                               (size_t)options->connections);
-    if (state->progress)
+    state->pattern = pattern_new(self);
+    if (state->progress && state->pattern)
         return 0;
-    tn_text_add(why, "no memory for %lld connections", (long long)options->connections);
+    if (state->pattern)
+        self->core->packet_free(self, state->pattern);
+    tn_text_add(why, "no memory for %lld connections and the pattern", (long long)options->connections);
     return -ENOMEM;
+}
+
+static void chargen_stop(struct tn_self *self)
+{
+    const struct chargen_state *state = self->state;
+    self->core->packet_free(self, state->pattern);
 }
 
 static const struct tn_option chargen_option_list[] = {
@@ -179,7 +212,7 @@ static const struct tn_plugin chargen_plugin = {
     .name = "chargen",
     .version = "0.1.0",
     .kind = "service",
-    .schema = "chargen/1",
+    .schema = "chargen/2",
     .state_size = sizeof(struct chargen_state),
     .options_size = sizeof(struct chargen_options),
     .options = chargen_option_list,
@@ -189,6 +222,7 @@ static const struct tn_plugin chargen_plugin = {
     .drops = chargen_drops,
     .drop_count = TN_ARRAY_SIZE(chargen_drops),
     .start = chargen_start,
+    .stop = chargen_stop,
     .service = &chargen_service,
 };
 

@@ -80,7 +80,7 @@ static void options_survive_being_half_open(void **state)
     listening("{}");
     d.ts_said = 100;
     peer(&d, "S 0 win 1000 <mss 700,sackOK,TS val 100 ecr 0,nop,wscale 7>");
-    stack(&d, "S. 0 ack 1 win 65535 <mss 1460,sackOK,TS val * ecr 100,nop,wscale 6>");
+    stack(&d, "S. 0 ack 1 win 65535 <mss 1460,sackOK,TS val * ecr 100,nop,wscale 9>");
     d.window = 10; /* 1280 octets */
     peer(&d, ". 1 ack 1");
     user_accepts(&d);
@@ -292,7 +292,7 @@ static void cookie_carries_options_in_the_timestamp(void **state)
     listening("{ syn-cookies: always }");
     d.ts_said = 100;
     peer(&d, "S 0 win 1000 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>");
-    stack(&d, "S. 0 ack 1 <mss 1460,sackOK,TS val * ecr 100,nop,wscale 6>");
+    stack(&d, "S. 0 ack 1 <mss 1460,sackOK,TS val * ecr 100,nop,wscale 9>");
     assert_int_equal(half_open(), 0);
     uint32_t stamp = d.ts_heard;
     d.window = 40; /* 5120 octets: three segments and a half */

@@ -641,7 +641,7 @@ static void trace_describes_segments_and_states(void **state)
     assert_traced("10.0.7.7:7 SYN-RECEIVED -> ESTABLISHED\n");
     user_accepts(&d);
     user_writes(&d, 1448); /* a header and views of the send queue */
-    snprintf(text, sizeof(text), "tcp 7 > 40000 [P.] seq %u ack 5001 win 32768 <nop,nop,TS val ", d.iss + 1);
+    snprintf(text, sizeof(text), "tcp 7 > 40000 [P.] seq %u ack 5001 win 512 <nop,nop,TS val ", d.iss + 1);
     assert_traced(text);
     assert_traced(" ecr 8> len 1448");
     peer(&d, ". 2 ack 1 <hex 0500>"); /* options that end too early */

@@ -62,7 +62,7 @@ static void syn_to_a_listener_gets_a_syn_ack(void **state)
 {
     listening("{}");
     peer(&d, "S 0 win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>");
-    stack(&d, "S. 0 ack 1 win 65535 <mss 1460,sackOK,TS val * ecr 100,nop,wscale 6>");
+    stack(&d, "S. 0 ack 1 win 65535 <mss 1460,sackOK,TS val * ecr 100,nop,wscale 9>");
     peer(&d, ". 1 ack 1 <nop,nop,TS val 101 ecr *>");
     user_accepts(&d);
     assert_string_equal(stack_state(&d), "ESTABLISHED");
@@ -82,7 +82,7 @@ static void only_offered_options_are_answered(void **state)
     d.peer_port++;
     d.iss_known = false;
     peer(&d, "S 0 <mss 1460,nop,wscale 3>");
-    stack(&d, "S. 0 ack 1 <mss 1460,nop,wscale 6>");
+    stack(&d, "S. 0 ack 1 <mss 1460,nop,wscale 9>");
     dialogue_stop(&d);
 }
 
@@ -303,7 +303,7 @@ static void connect_sends_a_syn_with_all_options(void **state)
 {
     dialogue_start(&d, "{}");
     user_connects(&d);
-    stack(&d, "S 0 win 65535 <mss 1460,sackOK,TS val * ecr 0,nop,wscale 6>");
+    stack(&d, "S 0 win 65535 <mss 1460,sackOK,TS val * ecr 0,nop,wscale 9>");
     peer(&d, "S. 0 ack 1 <mss 1460,sackOK,TS val 9 ecr *,nop,wscale 7>");
     stack(&d, ". 1 ack 1 <nop,nop,TS val * ecr 9>");
     assert_int_equal(user_error(&d), 0);
@@ -324,9 +324,9 @@ static void syn_is_repeated_with_backoff_for_three_minutes(void **state)
 {
     dialogue_start(&d, "{}");
     user_connects(&d);
-    stack(&d, "S 0 <mss 1460,sackOK,TS val * ecr 0,nop,wscale 6>");
+    stack(&d, "S 0 <mss 1460,sackOK,TS val * ecr 0,nop,wscale 9>");
     for (unsigned gap = 1; gap <= 64; gap *= 2) /* SHLD-5: with its options each time */
-        stack_after(&d, gap * TN_SEC, "S 0 <mss 1460,sackOK,TS val * ecr 0,nop,wscale 6>");
+        stack_after(&d, gap * TN_SEC, "S 0 <mss 1460,sackOK,TS val * ecr 0,nop,wscale 9>");
     stack_silent_for(&d, 52 * TN_SEC);
     assert_int_equal(user_error(&d), 0);
     stack_silent_for(&d, 2 * TN_SEC);
