@@ -237,8 +237,8 @@ static void swap(struct run *run, unsigned step)
         fail_msg("%s", error.text);
 }
 
-/* Both sides write all and read all, within `limit`; returns the hash over all packets. */
-static uint64_t transfer(struct run run, tn_time limit)
+/* Both sides write all and read all, within `limit`, in `took`; returns the hash over all packets. */
+static uint64_t timed_transfer(struct run run, tn_time limit, tn_time *took)
 {
     start(&run);
     meet(&run);
@@ -249,7 +249,8 @@ static uint64_t transfer(struct run run, tn_time limit)
         swap(&run, ++step);
     } while (!ended(&run) && tn_sim_advance(run.sim, until));
     check(&run);
-    report(&run, tn_sim_now(run.sim) - from);
+    *took = tn_sim_now(run.sim) - from;
+    report(&run, *took);
     tn_close(run.a.stack, run.a.fd);
     tn_close(run.b.stack, run.b.fd);
     tn_close(run.b.stack, run.listener);
@@ -259,6 +260,12 @@ static uint64_t transfer(struct run run, tn_time limit)
     uint64_t packets = tn_sim_trace_hash(run.sim);
     tn_sim_destroy(run.sim);
     return packets;
+}
+
+static uint64_t transfer(struct run run, tn_time limit)
+{
+    tn_time took;
+    return timed_transfer(run, limit, &took);
 }
 
 /* ---- Tests ---- */
@@ -341,6 +348,25 @@ static void super_frames_over_a_clean_wire(void **state)
     transfer(run, 60 * TN_SEC);
 }
 
+/* 256 KiB a round trip would take 8 s. */
+static void buffers_grow_to_fill_a_long_path(void **state)
+{
+    struct run run = {
+        .seed = seed_or(13), .wire = "gso: on, delay: 50ms", .tcp = "{}", .octets = 20 * MEGABYTE};
+    transfer(run, 6 * TN_SEC);
+}
+
+static void buffers_do_not_grow_beyond_their_limit(void **state)
+{
+    struct run run = {.seed = seed_or(14),
+                      .wire = "gso: on, delay: 50ms",
+                      .tcp = "{ receive-buffer-max: 256k, send-buffer-max: 256k }",
+                      .octets = 5 * MEGABYTE};
+    tn_time took;
+    timed_transfer(run, 60 * TN_SEC, &took);
+    assert_true(took > 19 * 100 * TN_MSEC);
+}
+
 static void same_seed_gives_the_same_packets(void **state)
 {
     struct run run = {.seed = seed_or(8), .wire = BAD_WIRE, .tcp = "{}", .octets = MEGABYTE};
@@ -394,6 +420,8 @@ int main(void)
         cmocka_unit_test(over_a_slow_wire_with_a_short_queue),
         cmocka_unit_test(super_frames_over_a_bad_wire),
         cmocka_unit_test(super_frames_over_a_clean_wire),
+        cmocka_unit_test(buffers_grow_to_fill_a_long_path),
+        cmocka_unit_test(buffers_do_not_grow_beyond_their_limit),
         cmocka_unit_test(same_seed_gives_the_same_packets),
         cmocka_unit_test(swaps_change_nothing),
         cmocka_unit_test(over_wires_of_all_kinds),
