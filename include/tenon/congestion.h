@@ -34,9 +34,9 @@ struct tn_congestion {
 
 /* What the acknowledgements of a batch told. */
 struct tn_congestion_ack {
-    uint32_t octets;    /* newly acknowledged */
-    uint32_t count;     /* acknowledgements that did it */
-    uint32_t rtt;       /* least round-trip time measured by them, microseconds; 0: none */
+    uint32_t octets; /* newly acknowledged */
+    uint32_t count;  /* acknowledgements that did it; one for a super-frame counts as those of its segments */
+    uint32_t rtt;    /* least round-trip time measured by them, microseconds; 0: none */
     uint32_t acked_to;  /* sequence number after the last octet acknowledged, modulo 2^32 … */
     uint32_t sent_to;   /* … and sent: when acked_to gets there, a round-trip time is over */
     bool limited;       /* the window was all in use; if not, its size has not been put to the test */

@@ -132,6 +132,13 @@ void tcp_cc_decide(struct tn_self *self, struct tcp_conn *conn)
     tell_acked(self, conn, &ack);
 }
 
+/* One acknowledgement for a super-frame stands for those that its segments would have had, one for every second (RFC 5681
+ * §4.2). Counted as one, it would have slow start begin over and over (L of RFC 3465). */
+static uint32_t acknowledgements(const struct tcp_conn *conn, uint32_t octets)
+{
+    return tcp_max32(octets / (2u * conn->mss), 1);
+}
+
 void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
 {
     struct tcp_cc *cc = record(self, conn);
@@ -142,9 +149,10 @@ void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
     }
     if (cc) {
         cc->acked += octets;
-        cc->count++;
+        cc->count += acknowledgements(conn, octets);
     } else {
-        tell_acked(self, conn, &(struct tn_congestion_ack){.octets = octets, .count = 1});
+        tell_acked(self, conn,
+                   &(struct tn_congestion_ack){.octets = octets, .count = acknowledgements(conn, octets)});
     }
 }
 

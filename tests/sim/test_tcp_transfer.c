@@ -353,7 +353,7 @@ static void buffers_grow_to_fill_a_long_path(void **state)
 {
     struct run run = {
         .seed = seed_or(13), .wire = "gso: on, delay: 50ms", .tcp = "{}", .octets = 20 * MEGABYTE};
-    transfer(run, 6 * TN_SEC);
+    transfer(run, 3 * TN_SEC);
 }
 
 static void buffers_do_not_grow_beyond_their_limit(void **state)
