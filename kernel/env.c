@@ -47,6 +47,7 @@ static const struct tn_env real_env = {
     .wall = real_wall,
     .random = real_random,
     .log = real_log,
+    .real_time = true,
 };
 
 const struct tn_env *tn_env_real(void)

@@ -32,26 +32,74 @@ static struct tn_packet *take_packet(struct tn_socket *sock)
     return packet;
 }
 
-static size_t stream_copy(const struct tn_socket *sock, uint8_t *to, size_t len)
+/* ---- Pieces ---- */
+
+void *tn_pieces_first(struct tn_pieces *pieces, size_t *len)
 {
+    while (pieces->skip == pieces->at->iov_len) {
+        pieces->at++;
+        pieces->skip = 0;
+    }
+    *len = tn_min(pieces->at->iov_len - pieces->skip, pieces->left);
+    return (char *)pieces->at->iov_base + pieces->skip;
+}
+
+void tn_pieces_advance(struct tn_pieces *pieces, size_t len)
+{
+    pieces->skip += len;
+    pieces->left -= len;
+}
+
+void tn_pieces_gather(struct tn_pieces *from, void *to)
+{
+    uint8_t *at = to;
+    while (from->left > 0) {
+        size_t len;
+        const void *bytes = tn_pieces_first(from, &len);
+        memcpy(at, bytes, len);
+        at += len;
+        tn_pieces_advance(from, len);
+    }
+}
+
+size_t tn_pieces_scatter(struct tn_pieces *to, const void *bytes, size_t len)
+{
+    const uint8_t *at = bytes;
     size_t done = 0;
-    for (const struct tn_packet *p = sock->rx.head; p && done < len; p = p->next) {
-        size_t part = tn_min(p->len, len - done);
-        memcpy(to + done, p->data, part);
+    while (done < len && to->left > 0) {
+        size_t room;
+        void *memory = tn_pieces_first(to, &room);
+        size_t part = tn_min(room, len - done);
+        memcpy(memory, at + done, part);
         done += part;
+        tn_pieces_advance(to, part);
     }
     return done;
 }
 
-static ssize_t stream_read(struct tn_stack *stack, struct tn_socket *sock, void *bytes, size_t len, int flags)
+/* ---- Streams ---- */
+
+static size_t stream_copy(const struct tn_socket *sock, struct tn_pieces *to)
 {
-    if (sock->rx.bytes == 0)
-        return nothing_to_read(sock);
+    size_t done = 0;
+    for (const struct tn_packet *p = sock->rx.head; p && to->left > 0; p = p->next)
+        done += tn_pieces_scatter(to, p->data, p->len);
+    return done;
+}
+
+static ssize_t stream_read(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *to, int flags)
+{
+    if (sock->rx.bytes == 0) {
+        int error = nothing_to_read(sock);
+        return error == -EAGAIN && to->left == 0 ? 0 : error;
+    }
     size_t done;
-    if (flags & MSG_TRUNC) /* discards (tcp(7)) */
-        done = tn_min(len, sock->rx.bytes);
-    else
-        done = stream_copy(sock, bytes, len);
+    if (flags & MSG_TRUNC) { /* discards (tcp(7)) */
+        done = tn_min(to->left, sock->rx.bytes);
+        to->left -= done;
+    } else {
+        done = stream_copy(sock, to);
+    }
     if (!(flags & MSG_PEEK) && done > 0) {
         tn_queue_consume(stack, &sock->rx, done);
         tell_received(stack, sock);
@@ -59,41 +107,49 @@ static ssize_t stream_read(struct tn_stack *stack, struct tn_socket *sock, void 
     return (ssize_t)done;
 }
 
-static ssize_t datagram_read(struct tn_stack *stack, struct tn_socket *sock, void *bytes, size_t len,
-                             int flags, struct tn_origin *from)
+/* ---- Datagrams ---- */
+
+static ssize_t datagram_read(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *to, int flags,
+                             struct tn_arrival *arrival)
 {
     int error = tn_socket_take_error(sock);
     if (error < 0)
         return error;
-    struct tn_packet *packet = sock->rx.head;
+    const struct tn_packet *packet = sock->rx.head;
     if (!packet)
         return nothing_to_read(sock);
-    size_t whole = packet->total;
-    size_t part = tn_min(whole, len);
-    if (part > 0)
-        memcpy(bytes, packet->data, part);
-    if (from)
-        *from = (struct tn_origin){.addr = packet->src, .port = packet->src_port};
+    size_t part = tn_pieces_scatter(to, packet->data, packet->len);
+    if (arrival)
+        *arrival = (struct tn_arrival){.from = {.addr = packet->src, .port = packet->src_port},
+                                       .to = packet->dst,
+                                       .whole = packet->total,
+                                       .ifindex = packet->ifindex,
+                                       .ttl = packet->ttl,
+                                       .tos = packet->tos};
     if (!(flags & MSG_PEEK)) {
         tn_packet_free(&stack->pool, take_packet(sock));
         tell_received(stack, sock);
     }
-    return (ssize_t)(flags & MSG_TRUNC ? whole : part);
+    return (ssize_t)part;
 }
 
-ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, void *bytes, size_t len, int flags,
-                       struct tn_origin *from)
+/* ---- Both ---- */
+
+ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *to, int flags,
+                       struct tn_arrival *arrival)
 {
     if (sock->flags & TN_SOCK_LISTENING)
         return -ENOTCONN;
     if (sock->type == SOCK_DGRAM)
-        return datagram_read(stack, sock, bytes, len, flags, from);
-    return stream_read(stack, sock, bytes, len, flags);
+        return datagram_read(stack, sock, to, flags, arrival);
+    return stream_read(stack, sock, to, flags);
 }
 
 ssize_t tn_core_socket_receive(struct tn_self *self, struct tn_socket *sock, void *bytes, size_t len)
 {
-    return tn_socket_read(self->stack, sock, bytes, len, 0, NULL);
+    const struct iovec one = {.iov_base = bytes, .iov_len = len};
+    struct tn_pieces to = {.at = &one, .left = len};
+    return tn_socket_read(self->stack, sock, &to, 0, NULL);
 }
 
 struct tn_packet *tn_core_socket_take(struct tn_self *self, struct tn_socket *sock)

@@ -21,18 +21,6 @@ static const struct tn_addr any_address;
 
 /* ---- Streams ---- */
 
-bool tn_socket_writable(const struct tn_socket *sock)
-{
-    return sock->tx.bytes <= sock->sndbuf / 3 * 2;
-}
-
-/* Queues must not take the packets that are needed to empty them: while less than half of them are left, a queue grows
- * only from nothing. */
-static bool must_wait(const struct tn_stack *stack, const struct tn_socket *sock)
-{
-    return sock->tx.bytes > 0 && tn_pool_beyond(&stack->pool, 2);
-}
-
 /* 0, or why this stream takes no data. */
 static int stream_may_send(const struct tn_stack *stack, struct tn_socket *sock)
 {
@@ -47,7 +35,7 @@ static int stream_may_send(const struct tn_stack *stack, struct tn_socket *sock)
     }
     if (!(sock->flags & TN_SOCK_CONNECTED))
         return -ENOTCONN;
-    if (tn_socket_tx_room(sock) == 0 || must_wait(stack, sock)) {
+    if (tn_socket_tx_room(sock) == 0 || tn_socket_must_wait(stack, sock)) {
         sock->flags |= TN_SOCK_WANT_WRITE;
         return -EAGAIN;
     }
@@ -57,7 +45,7 @@ static int stream_may_send(const struct tn_stack *stack, struct tn_socket *sock)
 /* A user that has filled the queue is told when there is room again, whether it tries to write more or not. */
 static void want_write_if_full(const struct tn_stack *stack, struct tn_socket *sock)
 {
-    if (tn_socket_tx_room(sock) == 0 || must_wait(stack, sock))
+    if (tn_socket_tx_room(sock) == 0 || tn_socket_must_wait(stack, sock))
         sock->flags |= TN_SOCK_WANT_WRITE;
 }
 
@@ -92,7 +80,7 @@ static size_t stream_append(struct tn_stack *stack, struct tn_socket *sock, cons
     size_t done = 0;
     while (done < len) {
         if (tail_room(sock) == 0) {
-            if (must_wait(stack, sock))
+            if (tn_socket_must_wait(stack, sock))
                 break;
             struct tn_packet *packet = new_piece(stack, len - done);
             if (!packet)
@@ -114,14 +102,24 @@ void tn_socket_send_ready(struct tn_stack *stack, struct tn_socket *sock)
         transport->plugin->transport->send_ready(transport, sock);
 }
 
-static ssize_t stream_send(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len)
+ssize_t tn_socket_send_stream(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *from)
 {
     int error = stream_may_send(stack, sock);
     if (error < 0)
         return error;
-    if (len == 0)
+    if (from->left == 0)
         return 0;
-    size_t done = stream_append(stack, sock, bytes, tn_min(len, tn_socket_tx_room(sock)));
+    size_t room = tn_socket_tx_room(sock), done = 0;
+    while (from->left > 0 && done < room) {
+        size_t len;
+        const void *bytes = tn_pieces_first(from, &len);
+        len = tn_min(len, room - done);
+        size_t part = stream_append(stack, sock, bytes, len);
+        tn_pieces_advance(from, part);
+        done += part;
+        if (part < len)
+            break;
+    }
     if (done == 0)
         return -ENOBUFS;
     want_write_if_full(stack, sock);
@@ -272,27 +270,43 @@ static int datagram_may_send(struct tn_socket *sock)
     return sock->flags & (TN_SOCK_SHUT_SEND | TN_SOCK_ABORTED | TN_SOCK_FREED) ? -EPIPE : 0;
 }
 
-ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len,
-                          const struct tn_origin *to)
+/* Sends with the message's own time to live and type of service, if it has them. */
+static int departure_output(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
+                            const struct tn_departure *departure)
 {
-    const struct tn_origin remote = {.addr = sock->remote, .port = sock->remote_port};
+    const uint8_t ttl = sock->ttl, tos = sock->tos;
+    struct tn_addr src = tn_addr_is_zero(&departure->src) ? tn_socket_source(stack, sock) : departure->src;
+    if (departure->ttl)
+        sock->ttl = departure->ttl;
+    if (departure->has_tos)
+        sock->tos = departure->tos;
+    int error = datagram_output(stack, sock, packet, tn_socket_vrf(sock), src, &departure->to.addr,
+                                departure->to.port);
+    sock->ttl = ttl;
+    sock->tos = tos;
+    return error;
+}
+
+ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *from,
+                          const struct tn_departure *departure)
+{
+    struct tn_departure to = *departure;
+    size_t len = from->left;
     if (len > 65535 - datagram_headers(stack, sock))
         return -EMSGSIZE;
     int error = datagram_may_send(sock);
     if (error < 0)
         return error;
-    if (!to && !(sock->flags & TN_SOCK_CONNECTED))
+    if (!to.named && !(sock->flags & TN_SOCK_CONNECTED))
         return -EDESTADDRREQ;
-    if (!to)
-        to = &remote;
+    if (!to.named)
+        to.to = (struct tn_origin){.addr = sock->remote, .port = sock->remote_port};
     struct tn_packet *packet = tn_packet_new(&stack->pool, len);
     if (!packet)
         return -ENOBUFS;
-    if (len > 0)
-        memcpy(packet->data, bytes, len);
+    tn_pieces_gather(from, packet->data);
     packet->serial = stack->trace_cause;
-    error = datagram_output(stack, sock, packet, tn_socket_vrf(sock), tn_socket_source(stack, sock),
-                            &to->addr, to->port);
+    error = departure_output(stack, sock, packet, &to);
     return error < 0 ? error : (ssize_t)len;
 }
 
@@ -316,9 +330,11 @@ int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const str
 
 ssize_t tn_core_socket_send(struct tn_self *self, struct tn_socket *sock, const void *bytes, size_t len)
 {
-    if (sock->type == SOCK_DGRAM)
-        return tn_socket_send_to(self->stack, sock, bytes, len, NULL);
-    return stream_send(self->stack, sock, bytes, len);
+    struct iovec one = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+    struct tn_pieces from = {.at = &one, .left = len};
+    if (sock->type == SOCK_STREAM)
+        return tn_socket_send_stream(self->stack, sock, &from);
+    return tn_socket_send_to(self->stack, sock, &from, &(struct tn_departure){.named = false});
 }
 
 int tn_core_socket_give(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet)

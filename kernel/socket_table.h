@@ -12,9 +12,11 @@
  *     socket_send.c
  *     socket_user.c
  *     socket_events.c     telling users; services' listeners; the end of a service or a transport
- *     socket_option.c, embed.c   the embedding API (tenon/stack.h) */
+ *     socket_option.c, embed*.c  the embedding API (tenon/stack.h; embed.h) */
 #ifndef TENON_KERNEL_SOCKET_TABLE_H
 #define TENON_KERNEL_SOCKET_TABLE_H
+
+#include <sys/uio.h>
 
 #include "htab.h"
 #include "sockets.h"
@@ -80,6 +82,12 @@ struct tn_descriptor {
     struct tn_socket *sock; /* NULL: free */
     tn_ready_fn *ready;
     void *context;
+    uint32_t receive_timeout : 28; /* SO_RCVTIMEO, milliseconds; 0: none */
+    uint32_t blocking : 1;
+    uint32_t tell_address : 1;  /* with each datagram recvmsg tells: IP_PKTINFO, */
+    uint32_t tell_ttl : 1;      /* IP_RECVTTL, */
+    uint32_t tell_tos : 1;      /* IP_RECVTOS */
+    uint32_t send_timeout : 28; /* SO_SNDTIMEO */
 };
 
 struct tn_sockets {
@@ -189,6 +197,19 @@ static inline struct tn_self *tn_socket_transport(const struct tn_stack *stack, 
     return &stack->slots[sock->transport]->self;
 }
 
+/* Queues must not take the packets that are needed to empty them: while less than half of them are left, a send queue grows
+ * only from nothing. */
+static inline bool tn_socket_must_wait(const struct tn_stack *stack, const struct tn_socket *sock)
+{
+    return sock->tx.bytes > 0 && tn_pool_beyond(&stack->pool, 2);
+}
+
+/* Whether a stream's send queue has enough room to say so, and packets are to be had for it. */
+static inline bool tn_socket_writable(const struct tn_stack *stack, const struct tn_socket *sock)
+{
+    return sock->tx.bytes <= sock->sndbuf / 3 * 2 && !tn_socket_must_wait(stack, sock);
+}
+
 /* The pending error as a negative errno, which is thereby told and cleared; 0: none. */
 int tn_socket_take_error(struct tn_socket *sock);
 
@@ -219,19 +240,55 @@ struct tn_origin {
     uint16_t port;
 };
 
-/* Copies from the receive queue; `flags`: MSG_PEEK, MSG_TRUNC. `from`, if not NULL, gets a datagram's sender. */
-ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, void *bytes, size_t len, int flags,
-                       struct tn_origin *from);
+/* What else is known of a datagram that was read. */
+struct tn_arrival {
+    struct tn_origin from;
+    struct tn_addr to;
+    size_t whole; /* its length */
+    uint16_t ifindex;
+    uint8_t ttl;
+    uint8_t tos;
+};
+
+/* Memory in pieces, as of readv(2), that are worked off from the front. */
+struct tn_pieces {
+    const struct iovec *at;
+    size_t skip; /* bytes of the first that are done */
+    size_t left; /* bytes in all that are not */
+};
+
+/* The rest of the first piece that is not empty. There is something left. */
+void *tn_pieces_first(struct tn_pieces *pieces, size_t *len);
+void tn_pieces_advance(struct tn_pieces *pieces, size_t len);
+/* Copies all that is left, to `to`. */
+void tn_pieces_gather(struct tn_pieces *from, void *to);
+/* Copies as many of the bytes as there is room for; returns how many. */
+size_t tn_pieces_scatter(struct tn_pieces *to, const void *bytes, size_t len);
+
+/* Copies from the receive queue and moves `to` on; `flags`: MSG_PEEK, MSG_TRUNC (streams: bytes are discarded). `arrival`, if
+ * not NULL, is filled in for a datagram. */
+ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *to, int flags,
+                       struct tn_arrival *arrival);
 
 /* ---- socket_send.c ---- */
 
-/* Sends one datagram of `len` bytes; `to` NULL: to the connected address. */
-ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, const void *bytes, size_t len,
-                          const struct tn_origin *to);
+/* Where a datagram is to go, and how. */
+struct tn_departure {
+    struct tn_origin to;
+    struct tn_addr src; /* all zero: the socket's */
+    uint8_t ttl;        /* 0: the socket's */
+    uint8_t tos;
+    bool named;   /* `to` is given; else it goes to the connected address */
+    bool has_tos; /* `tos` is, too */
+};
+
+/* Sends all of `from` as one datagram. */
+ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *from,
+                          const struct tn_departure *departure);
 /* Tells a stream's transport that there is something to send. */
 void tn_socket_send_ready(struct tn_stack *stack, struct tn_socket *sock);
-/* Whether a stream's send queue has enough room to say so. */
-bool tn_socket_writable(const struct tn_socket *sock);
+/* A stream: appends what there is room for to the send queue, and moves `from` on. */
+ssize_t tn_socket_send_stream(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *from);
 
 /* ---- socket_user.c ---- */
 

@@ -143,7 +143,7 @@ void tn_core_socket_acked(struct tn_self *self, struct tn_socket *sock, uint32_t
 {
     tn_queue_consume(self->stack, &sock->tx, bytes);
     /* Room is told when a third is free, not at every byte, so that the user writes in useful amounts. */
-    if ((sock->flags & TN_SOCK_WANT_WRITE) && sock->tx.bytes <= sock->sndbuf / 3 * 2) {
+    if ((sock->flags & TN_SOCK_WANT_WRITE) && tn_socket_writable(self->stack, sock)) {
         sock->flags &= ~TN_SOCK_WANT_WRITE;
         tn_socket_raise(self->stack, sock, TN_EVENT_WRITABLE);
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "address.h"
 #include "control.h"
@@ -79,6 +80,8 @@ static void destroy_parts(struct tn_stack *stack)
     tn_name_servers_destroy(stack);
     tn_pool_destroy(&stack->pool);
     tn_logger_destroy(stack);
+    if (stack->stop_fd >= 0)
+        close(stack->stop_fd);
     tn_loop_destroy(stack->loop);
     tn_plan_free(stack->plan);
     free(stack);

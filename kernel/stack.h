@@ -190,7 +190,9 @@ struct tn_stack {
     bool transmit_pending;         /* some interface has frames to send and is not blocked */
     bool flush_pending;            /* some slot has flush_requested */
     volatile bool stop;
-    volatile int stop_fd; /* wakes tn_stack_run(); -1 when it does not run */
+    volatile int stop_fd;       /* wakes tn_stack_run() and tn_stack_wait(); -1 before the first of them */
+    struct tn_watch stop_watch; /* on it */
+    bool stepping;              /* a batch is being worked on: nothing may wait */
 
     /* observers */
     struct tn_trace_sink *trace;         /* who reads the trace (trace.h); NULL: nobody */

@@ -38,6 +38,7 @@ static void flush_plugins(struct tn_stack *stack)
 /* Everything but looking at descriptors. */
 static void work(struct tn_stack *stack)
 {
+    stack->stepping = true;
     stack->work_pending = false;
     stack->now = stack->env.now(stack->env.context);
     stack->trace_cause = 0;
@@ -54,6 +55,7 @@ static void work(struct tn_stack *stack)
     if (stack->looped.head || stack->flush_pending || tn_sockets_pending(stack))
         stack->work_pending = true;
     stack->trace_cause = 0;
+    stack->stepping = false;
 }
 
 bool tn_stack_step(struct tn_stack *stack)
@@ -79,34 +81,59 @@ static void stop_ready(struct tn_watch *watch, uint32_t events)
     (void)!read(watch->fd, &count, sizeof(count));
 }
 
-static int run(struct tn_stack *stack)
+/* From the first wait on, until the stack is destroyed. */
+static int watch_stop(struct tn_stack *stack)
 {
-    while (!stack->stop) {
-        tn_time deadline = tn_stack_deadline(stack);
-        tn_time now = tn_stack_now(stack);
-        tn_time timeout = deadline == TN_NEVER ? TN_NEVER : deadline > now ? deadline - now : 0;
-        int err = tn_loop_wait(stack->loop, timeout);
-        if (err < 0 && err != -EINTR)
-            return err;
+    struct tn_watch *watch = &stack->stop_watch;
+    if (stack->stop_fd >= 0)
+        return 0;
+    *watch = (struct tn_watch){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = stop_ready};
+    if (watch->fd < 0)
+        return -errno;
+    int err = tn_loop_add(stack->loop, watch, EPOLLIN);
+    if (err < 0)
+        close(watch->fd);
+    else
+        stack->stop_fd = watch->fd;
+    return err;
+}
+
+/* Waits until a device has something, a timer is due or `until` has come, and works. */
+static int wait_and_work(struct tn_stack *stack, tn_time until)
+{
+    tn_time deadline = tn_min(tn_stack_deadline(stack), until);
+    tn_time now = tn_stack_now(stack);
+    int err = tn_loop_wait(stack->loop, deadline == TN_NEVER ? TN_NEVER
+                                        : deadline > now     ? deadline - now
+                                                             : 0);
+    if (err >= 0 || err == -EINTR)
         work(stack);
-    }
-    return 0;
+    return err < 0 ? err : 0;
+}
+
+int tn_stack_wait(struct tn_stack *stack, tn_time until)
+{
+    if (!stack->env.real_time || stack->stepping)
+        return -EOPNOTSUPP;
+    int err = watch_stop(stack);
+    if (err == 0 && !stack->stop)
+        err = wait_and_work(stack, until);
+    if (err == 0 && stack->stop)
+        err = -EINTR;
+    if (err == -EINTR)
+        stack->stop = false;
+    return err;
 }
 
 int tn_stack_run(struct tn_stack *stack)
 {
-    struct tn_watch watch = {.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = stop_ready};
-    if (watch.fd < 0)
-        return -errno;
-    int err = tn_loop_add(stack->loop, &watch, EPOLLIN);
-    if (err == 0) {
-        stack->stop_fd = watch.fd;
-        err = run(stack);
-        stack->stop_fd = -1;
-        stack->stop = false;
-        tn_loop_remove(stack->loop, &watch);
+    int err = watch_stop(stack);
+    while (err == 0 && !stack->stop) {
+        err = wait_and_work(stack, TN_NEVER);
+        if (err == -EINTR)
+            err = 0;
     }
-    close(watch.fd);
+    stack->stop = false;
     return err;
 }
 

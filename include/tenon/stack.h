@@ -50,6 +50,7 @@ struct tn_env {
     /* Where plugins keep what is to outlive the process (leases); made when something is first kept. NULL: nothing is kept.
      * By reference. */
     const char *state_directory;
+    bool real_time; /* now() is CLOCK_MONOTONIC: calls may wait (tn_stack_wait(), tn_set_blocking()) */
 };
 
 /* CLOCK_MONOTONIC, getrandom, a log on stderr. */
@@ -86,6 +87,10 @@ void tn_stack_stop(struct tn_stack *stack);
 /* Does what is to do now, without waiting: frames in, timers, socket events, frames out. Returns whether
  * there is more to do at once. */
 bool tn_stack_step(struct tn_stack *stack);
+/* Waits until a device has something, a timer is due or `until` has come (a time on the stack's clock, TN_NEVER: as long as it
+ * takes), and does what tn_stack_step() does. 0; -EINTR: a signal came, or tn_stack_stop() was called; -EOPNOTSUPP: the
+ * stack's clock is not the real one, or this is a callback from a step. */
+int tn_stack_wait(struct tn_stack *stack, tn_time until);
 /* When tn_stack_step() must be called next if nothing comes in before: a time on the stack's clock, TN_NEVER
  * if there is nothing to wait for. */
 tn_time tn_stack_deadline(const struct tn_stack *stack);
@@ -150,8 +155,9 @@ int tn_stack_join(struct tn_stack *a, const char *name_a, struct tn_stack *b, co
 
 /* ---- Sockets ---- */
 
-/* As in POSIX, with a stack before the descriptor and negative errno values instead of errno. All are
- * non-blocking in this version: -EAGAIN, -EINPROGRESS. The step that makes progress is the caller's. */
+/* As in POSIX, with a stack before the descriptor and negative errno values instead of errno; docs/sockets.md lists calls,
+ * options, flags and errors. A new socket does not block: -EAGAIN, -EINPROGRESS, and the step that makes progress is the
+ * caller's. tn_set_blocking() has its calls wait; connections that a blocking listener accepts block, too. */
 int tn_socket(struct tn_stack *stack, int domain, int type, int protocol);
 int tn_bind(struct tn_stack *stack, int fd, const struct sockaddr *addr, socklen_t len);
 int tn_listen(struct tn_stack *stack, int fd, int backlog);
@@ -163,6 +169,15 @@ ssize_t tn_sendto(struct tn_stack *stack, int fd, const void *bytes, size_t len,
 ssize_t tn_recv(struct tn_stack *stack, int fd, void *bytes, size_t len, int flags);
 ssize_t tn_recvfrom(struct tn_stack *stack, int fd, void *bytes, size_t len, int flags, struct sockaddr *addr,
                     socklen_t *addr_len);
+/* With struct msghdr: data in pieces; ancillary data IP_PKTINFO, IP_TTL and IP_TOS; msg_flags MSG_TRUNC, MSG_CTRUNC. */
+ssize_t tn_sendmsg(struct tn_stack *stack, int fd, const struct msghdr *msg, int flags);
+ssize_t tn_recvmsg(struct tn_stack *stack, int fd, struct msghdr *msg, int flags);
+/* FIONREAD, SIOCOUTQ, FIONBIO. */
+int tn_ioctl(struct tn_stack *stack, int fd, unsigned long request, int *value);
+/* Has tn_accept(), tn_connect(), tn_send…() and tn_recv…() wait on this socket, by stepping the stack until they are done, the
+ * time of SO_RCVTIMEO or SO_SNDTIMEO is over (-EAGAIN; tn_connect(): -EINPROGRESS) or a signal comes (-EINTR). In a callback
+ * from a step they do not wait. -EOPNOTSUPP where the stack's clock is not the real one (tn_env.real_time). */
+int tn_set_blocking(struct tn_stack *stack, int fd, bool on);
 int tn_shutdown(struct tn_stack *stack, int fd, int how);
 int tn_close(struct tn_stack *stack, int fd);
 int tn_getsockname(struct tn_stack *stack, int fd, struct sockaddr *addr, socklen_t *len);
@@ -193,13 +208,15 @@ typedef void tn_resolved_fn(void *context, int error, const struct tn_resolved *
  * Unanswered questions are repeated by the machine's clock, also in a stack whose own clock is virtual. */
 int tn_resolve(struct tn_stack *stack, const char *name, int family, tn_resolved_fn *fn, void *context);
 
-/* Like poll(): events and revents are POLLIN, POLLOUT, POLLERR, POLLHUP. Looks once, does not wait. */
+/* Like poll(): events and revents are POLLIN, POLLOUT, POLLERR, POLLHUP. Looks once, does not wait. tn_poll_wait() waits for
+ * `timeout` at most (TN_NEVER: as long as it takes), stepping the stack: -EINTR; -EOPNOTSUPP as tn_stack_wait(). */
 struct tn_pollfd {
     int fd;
     short events;
     short revents;
 };
 int tn_poll(struct tn_stack *stack, struct tn_pollfd *fds, size_t count);
+int tn_poll_wait(struct tn_stack *stack, struct tn_pollfd *fds, size_t count, tn_time timeout);
 
 /* Calls `fn` from tn_stack_step() whenever something new happened to `fd` (`events`: POLL…). NULL: no more.
  */
