@@ -31,17 +31,20 @@
 
 /* ---- Asking ---- */
 
-/* From the address that the packet comes from, if it is one of this interface, else from one near the target.
- */
-static struct tn_addr question_source(struct tn_stack *stack, const struct tn_neighbour *n,
-                                      struct tn_interface *ifc)
+static bool is_own(struct tn_stack *stack, const struct tn_neighbour *n, const struct tn_interface *ifc)
 {
-    struct tn_addr source = n->source;
-    if (tn_core_address_kind(tn_core_self(stack), n->family, ifc, &source, NULL) == TN_LOCAL_UNICAST)
-        return source;
-    source = (struct tn_addr){{{0}}};
-    (void)tn_address_source(stack, n->family, -1, n->ifindex, &n->addr, &source);
-    return source;
+    return tn_core_address_kind(tn_core_self(stack), n->family, ifc, &n->source, NULL) == TN_LOCAL_UNICAST;
+}
+
+/* From the address that the packet comes from, if it is one of this interface, else from one near the target; an interface
+ * without addresses asks with another's, as it speaks. False: there is none (any more), and a question from nobody would
+ * say that this station wants to have the target's address (RFC 5227 §2.1.1). */
+static bool question_source(struct tn_stack *stack, const struct tn_neighbour *n, struct tn_interface *ifc,
+                            struct tn_addr *source)
+{
+    *source = n->source;
+    return is_own(stack, n, ifc) || tn_address_source(stack, n->family, -1, n->ifindex, &n->addr, source) ||
+           is_own(stack, n, NULL);
 }
 
 static void ask(struct tn_stack *stack, struct tn_neighbour *n)
@@ -50,10 +53,10 @@ static void ask(struct tn_stack *stack, struct tn_neighbour *n)
     n->solicits++;
     n->asked = true;
     tn_neighbour_start_timer(stack, n, RETRANS_TIME);
-    if (!ifc)
+    struct tn_addr source;
+    if (!ifc || !question_source(stack, n, &ifc->pub, &source))
         return;
     tn_core_self(stack)->counters[TN_CORE_NEIGHBOUR_SOLICITS]++;
-    struct tn_addr source = question_source(stack, n, &ifc->pub);
     tn_solicit(stack, n->ifindex, n->family, &n->addr, &source, n->lladdr_len ? n->lladdr : NULL);
 }
 

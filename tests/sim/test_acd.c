@@ -351,6 +351,24 @@ static void connections_from_a_lost_address_are_reset(void **state)
     finish();
 }
 
+/* A question from 0.0.0.0 would be a probe: it would say that this station wants the neighbour's address. */
+static void nobody_is_asked_for_without_an_address(void **state)
+{
+    static struct net_frame frame;
+    net_start(&net, YAML("{ defend: never }"));
+    net_meet(&net);
+    int fd = net_ping_socket(&net);
+    assert_int_equal(net_ping_to(&net, fd, "10.0.7.1", 1, 8),
+                     16); /* is doubted now, and would be probed in 5 s */
+    assert_int_equal(tn_close(net.stack, fd), 0);
+    say(announcement(NET_OTHER, "10.0.7.7"));
+    say(announcement(NET_OTHER, "10.0.7.8"));
+    (void)net_take_all(&net);
+    net_pass(&net, 20 * TN_SEC);
+    assert_false(net_take_frame(&net, &frame));
+    finish();
+}
+
 /* ---- Two stacks ---- */
 
 static struct tn_stack *wired(struct tn_sim *sim, const char *name, const char *arp)
@@ -422,6 +440,7 @@ int main(void)
         cmocka_unit_test(conflicts_more_than_ten_seconds_apart_are_each_defended),
         cmocka_unit_test(address_can_be_given_up_at_once),
         cmocka_unit_test(address_can_be_kept_for_ever_with_one_defence_an_interval),
+        cmocka_unit_test(nobody_is_asked_for_without_an_address),
         cmocka_unit_test(connections_from_a_lost_address_are_reset),
         cmocka_unit_test(of_two_that_look_at_once_the_later_steps_back),
         cmocka_unit_test(who_gives_up_leaves_the_address_to_who_does_not),
