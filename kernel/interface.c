@@ -68,6 +68,7 @@ static struct tn_ifc *new_interface(struct tn_stack *stack, const struct tn_plan
     ifc->pub.options = ifc->options;
     ifc->pub.index = index;
     ifc->pub.mtu = plan->mtu;
+    ifc->pub.vlan = (uint16_t)plan->vlan;
     ifc->pub.link_type = TN_LINK_ETHERNET;
     ifc->pub.lladdr_len = 6;
     memset(ifc->pub.broadcast, 0xff, 6);

@@ -325,8 +325,9 @@ static int check_reserved(struct tn_manifest_reader *r, const struct tn_manifest
     static const struct {
         const char *kind, *owner, *name;
     } reserved[] = {
-        {"link", "interface", "driver"},    {"link", "interface", "mac"},    {"link", "interface", "mtu"},
-        {"link", "interface", "addresses"}, {"link", "interface", "routes"}, {"service", "service", "listen"},
+        {"link", "interface", "driver"},  {"link", "interface", "mac"},       {"link", "interface", "mtu"},
+        {"link", "interface", "vlan"},    {"link", "interface", "addresses"}, {"link", "interface", "routes"},
+        {"service", "service", "listen"},
     };
     for (size_t i = 0; i < TN_ARRAY_SIZE(reserved); i++)
         if (!strcmp(reserved[i].kind, r->kind.text) && !strcmp(reserved[i].name, option->name))

@@ -154,7 +154,8 @@ struct tn_plan_interface {
     struct tn_value *values; /* the driver's options for this interface */
     bool has_mac;
     uint8_t mac[6];
-    uint32_t mtu; /* 0: the driver's */
+    uint32_t mtu;  /* 0: the driver's */
+    uint32_t vlan; /* 0: none */
     struct tn_plan_address *addresses;
     size_t address_count;
     struct tn_plan_route *routes;

@@ -6,10 +6,13 @@
 #include "stack.h"
 #include "suggest.h"
 
-static const char *const interface_keys[] = {"driver", "mac", "mtu", "addresses", "routes"};
+static const char *const interface_keys[] = {"driver", "mac", "mtu", "vlan", "addresses", "routes"};
 
 #define MTU_MIN 68 /* RFC 791 §3.2: what every network must carry */
 #define MTU_MAX 65535
+
+#define VLAN_MIN 1 /* IEEE 802.1Q table 9-2: 0 is no VLAN, 4095 is reserved */
+#define VLAN_MAX 4094
 
 /* ---- Addresses ---- */
 
@@ -206,6 +209,8 @@ static int read_interface(struct tn_plan_reader *r, const struct tn_yaml_node *n
         err = read_mac(r, ifc, value);
     if (!err && (value = tn_plan_get(node, "mtu")))
         err = tn_plan_number(r, value, MTU_MIN, MTU_MAX, &ifc->mtu);
+    if (!err && (value = tn_plan_get(node, "vlan")))
+        err = tn_plan_number(r, value, VLAN_MIN, VLAN_MAX, &ifc->vlan);
     if (!err && (value = tn_plan_get(node, "addresses")))
         err = read_addresses(r, ifc, value);
     if (!err && (value = tn_plan_get(node, "routes")))

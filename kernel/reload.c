@@ -183,6 +183,8 @@ static int check_interface(struct reload *r, const struct tn_plan_interface *old
         return refuse(r, new->at, "%s: mac cannot be changed while running", new->name);
     if (old->mtu != new->mtu)
         return refuse(r, new->at, "%s: mtu cannot be changed while running", new->name);
+    if (old->vlan != new->vlan)
+        return refuse(r, new->at, "%s: vlan cannot be changed while running", new->name);
     return 0;
 }
 

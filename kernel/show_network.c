@@ -38,6 +38,7 @@ static json_t *interface_row(struct tn_stack *stack, const struct tn_ifc *ifc)
                             "driver", ifc->driver->name, "framing", framing ? framing->name : "", "up",
                             pub->up, "mtu", (int)pub->mtu, "lladdr",
                             tn_json_lladdr(pub->lladdr, pub->lladdr_len), "addresses", list.texts);
+    json_object_set_new(row, "vlan", pub->vlan ? json_integer(pub->vlan) : json_null());
     json_object_set_new(row, "rx-packets", tn_json_number(pub->rx_packets));
     json_object_set_new(row, "rx-bytes", tn_json_number(pub->rx_bytes));
     json_object_set_new(row, "tx-packets", tn_json_number(pub->tx_packets));

@@ -33,8 +33,9 @@ static void arp_solicit(struct tn_self *self, struct tn_interface *ifc, const st
 /* What is wrong with the packet whatever it says, or ARP_OK. */
 static int arp_check(struct tn_self *self, const struct tn_interface *ifc, const struct tn_arp_packet *arp)
 {
-    if (tn_be16(arp->hardware) != TN_ARP_HARDWARE_ETHERNET || arp->hardware_len != ARP_LLADDR_LEN ||
-        ifc->lladdr_len != ARP_LLADDR_LEN)
+    uint16_t hardware = tn_be16(arp->hardware);
+    if ((hardware != TN_ARP_HARDWARE_ETHERNET && hardware != TN_ARP_HARDWARE_IEEE802) ||
+        arp->hardware_len != ARP_LLADDR_LEN || ifc->lladdr_len != ARP_LLADDR_LEN)
         return ARP_DROP_BAD_HARDWARE;
     if (tn_be16(arp->protocol) != TN_ETHERTYPE_IPV4 || arp->protocol_len != TN_IPV4_ADDR_LEN)
         return ARP_DROP_BAD_PROTOCOL;

@@ -3,9 +3,11 @@
  * In: claims link type 1. A frame for this interface (its own address, broadcast, or any multicast: which
  * groups were joined is the network protocol's business) loses its header and goes to the owner of its
  * ethertype. IEEE 802.3 frames are taken when an ethertype follows in LLC/SNAP (RFC 1042); they are never
- * sent.
+ * sent. Where the interface is in a VLAN, frames that carry its tag are taken and no others; where it is in none, frames
+ * without a tag or with a mere priority (IEEE 802.1Q §6.9).
  *
- * Out: a packet gets an Ethernet II header and, where it is short, zeros up to the least length of a frame.
+ * Out: a packet gets an Ethernet II header, the tag of its VLAN and, where it is short, zeros up to the least length of a
+ * frame: drivers of real devices may rely on it, and a TAP's reader sees what a wire would have carried.
  */
 #include "tenon/proto/ether.h"
 #include "tenon/plugin.h"
@@ -16,6 +18,7 @@
     X(BROADCAST_IN, "broadcast-in", "Broadcast frames received")      \
     X(MULTICAST_IN, "multicast-in", "Multicast frames received")      \
     X(SNAP_IN, "snap-in", "IEEE 802.3 frames with LLC/SNAP received") \
+    X(TAGGED_IN, "tagged-in", "Frames with a VLAN tag received")      \
     X(PADDED_OUT, "padded-out", "Frames sent that were filled up to 60 bytes")
 
 #define ETHER_DROPS(X)                                                                                       \
@@ -24,6 +27,8 @@
     X(NOT_FOR_US, "not-for-us", "Sent to another station's address")                                         \
     X(BAD_LENGTH, "bad-length", "IEEE 802.3 length beyond the end of the frame, or neither length nor type") \
     X(UNKNOWN_LLC, "unknown-llc", "IEEE 802.3 frame without an ethertype in SNAP")                           \
+    X(BAD_TAG, "bad-tag", "Cut short in the VLAN tag")                                                       \
+    X(OTHER_VLAN, "other-vlan", "Of another VLAN than the interface, or of none")                            \
     X(UNKNOWN_ETHERTYPE, "unknown-ethertype", "No plugin takes this ethertype")                              \
     X(NO_MEMORY, "no-memory", "No packet for a copy with room for the header")
 
@@ -87,6 +92,24 @@ static int ether_strip_snap(struct tn_self *self, struct tn_packet *packet, uint
     return ETHER_OK;
 }
 
+/* Takes off the tag, if there is one, whose type becomes *type. */
+static int ether_strip_tag(struct tn_self *self, const struct tn_interface *ifc, struct tn_packet *packet,
+                           uint16_t *type)
+{
+    unsigned vlan = 0;
+    if (*type == TN_ETHERTYPE_VLAN) {
+        struct tn_cursor c = tn_packet_cursor(packet);
+        const struct tn_ether_tag *tag = tn_read_header(&c, struct tn_ether_tag);
+        if (!tag)
+            return ETHER_DROP_BAD_TAG;
+        vlan = tn_be16(tag->tci) & TN_ETHER_VLAN_MASK;
+        *type = tn_be16(tag->type);
+        tn_packet_pull(packet, sizeof(*tag));
+        tn_count(self, ETHER_TAGGED_IN);
+    }
+    return vlan == ifc->vlan ? ETHER_OK : ETHER_DROP_OTHER_VLAN;
+}
+
 static void ether_input(struct tn_self *self, struct tn_packet *packet)
 {
     const struct tn_interface *ifc = self->core->interface(self, packet->ifindex);
@@ -100,6 +123,8 @@ static void ether_input(struct tn_self *self, struct tn_packet *packet)
     uint16_t type = tn_be16(header->type);
     packet->link = tn_packet_offset(packet);
     tn_packet_pull(packet, sizeof(*header));
+    if (drop == ETHER_OK && tn_unlikely(type == TN_ETHERTYPE_VLAN || ifc->vlan))
+        drop = ether_strip_tag(self, ifc, packet, &type);
     if (drop == ETHER_OK && type < TN_ETHER_TYPE_MIN)
         drop = ether_strip_snap(self, packet, type, &type);
     if (drop != ETHER_OK) {
@@ -134,12 +159,19 @@ static void ether_output(struct tn_self *self, struct tn_interface *ifc, struct 
                          const uint8_t *dst, uint16_t ethertype)
 {
     struct tn_ether_header *header;
-    size_t len = packet->total + sizeof(*header);
+    size_t front = sizeof(*header) + (ifc->vlan ? sizeof(struct tn_ether_tag) : 0);
+    size_t len = packet->total + front;
     size_t padding = len < TN_ETHER_FRAME_MIN ? TN_ETHER_FRAME_MIN - len : 0;
-    packet = ether_make_room(self, packet, sizeof(*header), padding);
+    packet = ether_make_room(self, packet, front, padding);
     if (!packet)
         return;
 
+    if (ifc->vlan) {
+        struct tn_ether_tag *tag = tn_packet_push(packet, sizeof(*tag));
+        tag->tci = tn_to_be16(ifc->vlan);
+        tag->type = tn_to_be16(ethertype);
+        ethertype = TN_ETHERTYPE_VLAN;
+    }
     header = tn_packet_push(packet, sizeof(*header));
     memcpy(header->dst, dst, TN_ETHER_ADDR_LEN);
     memcpy(header->src, ifc->lladdr, TN_ETHER_ADDR_LEN);
@@ -170,6 +202,15 @@ static void ether_describe(const struct tn_packet *packet, struct tn_cursor *cur
     tn_text_add(out, " > ");
     tn_text_lladdr(out, header->dst, TN_ETHER_ADDR_LEN);
     uint16_t type = tn_be16(header->type);
+    if (type == TN_ETHERTYPE_VLAN) {
+        const struct tn_ether_tag *tag = tn_read_header(cursor, struct tn_ether_tag);
+        if (!tag) {
+            tn_text_add(out, " tag cut short");
+            return;
+        }
+        tn_text_add(out, " vlan %u", tn_be16(tag->tci) & TN_ETHER_VLAN_MASK);
+        type = tn_be16(tag->type);
+    }
     if (type < TN_ETHER_TYPE_MIN) {
         tn_text_add(out, " 802.3 length %u", type);
         type = ether_snap_type(cursor);
@@ -196,7 +237,7 @@ static const struct tn_plugin ether_plugin = {
     .name = "ether",
     .version = "0.1.0",
     .kind = "framing",
-    .schema = "ether/1",
+    .schema = "ether/2",
     .claims = ether_claims,
     .claim_count = TN_ARRAY_SIZE(ether_claims),
     .inputs = ether_inputs,

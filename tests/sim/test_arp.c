@@ -88,8 +88,7 @@ static void assert_dropped(const char *reason)
     assert_int_equal(neighbours(), 0);
 }
 
-/* ---- Answers ---- */
-
+/* ---- Answers ---- conformance: 826 reception-reply; 1122 2.3.2 */
 static void request_for_own_address_gets_a_unicast_reply(void **state)
 {
     net_meet(&net);
@@ -130,8 +129,7 @@ static void probe_is_answered_and_nobody_is_learned(void **state)
     assert_int_equal(neighbours(), 0);
 }
 
-/* ---- Learning ---- */
-
+/* ---- Learning ---- conformance: 826 reception-add */
 static void asker_is_known_and_not_asked_for(void **state)
 {
     int fd = net_ping_socket(&net);
@@ -156,7 +154,7 @@ static void announcement_makes_no_entry(void **state)
     assert_int_equal(net_counter(&net, "arp", "announcements-in"), 1);
 }
 
-/* RFC 826: the merge comes first, whoever is asked. */
+/* RFC 826: the merge comes first, whoever is asked. conformance: 826 reception-merge */
 static void known_sender_is_updated_though_another_is_asked(void **state)
 {
     int fd = net_ping_socket(&net);
@@ -177,8 +175,7 @@ static void announcement_updates_who_is_known(void **state)
     tn_close(net.stack, fd);
 }
 
-/* ---- Questions ---- */
-
+/* ---- Questions ---- conformance: 826 generation; 1122 2.3.2.2 */
 static void packet_waits_for_the_answer(void **state)
 {
     int fd = net_ping_socket(&net);
@@ -229,7 +226,7 @@ static void waiting_packets_go_out_in_order(void **state)
     tn_close(net.stack, fd);
 }
 
-/* RFC 4861 §7.2.2 */
+/* RFC 4861 §7.2.2 conformance: 1122 2.3.2.2-latest */
 static void newest_packet_replaces_the_oldest_that_waits(void **state)
 {
     int fd = net_ping_socket(&net);
@@ -262,6 +259,7 @@ static void question_is_asked_three_times_a_second_apart(void **state)
     tn_close(net.stack, fd);
 }
 
+/* conformance: 1122 2.4-unreachable */
 static void silence_is_reported_to_the_sender(void **state)
 {
     int fd = net_ping_socket(&net);
@@ -278,7 +276,7 @@ static void silence_is_reported_to_the_sender(void **state)
     tn_close(net.stack, fd);
 }
 
-/* RFC 1122 §2.3.2.1: a flood of packets is not a flood of questions. */
+/* RFC 1122 §2.3.2.1: a flood of packets is not a flood of questions. conformance: 1122 2.3.2.1-flood */
 static void at_most_one_question_a_second_for_a_silent_host(void **state)
 {
     int fd = net_ping_socket(&net);
@@ -345,6 +343,7 @@ static void expect_unicast_question(void)
     net_expect_arp(&net, &arp);
 }
 
+/* conformance: 1122 2.3.2.1-poll */
 static void hearsay_is_checked_by_unicast_five_seconds_after_use(void **state)
 {
     int fd = net_ping_socket(&net);
@@ -361,6 +360,7 @@ static void hearsay_is_checked_by_unicast_five_seconds_after_use(void **state)
     tn_close(net.stack, fd);
 }
 
+/* conformance: 1122 2.3.2.1 */
 static void neighbour_that_left_is_asked_for_by_broadcast_again(void **state)
 {
     int fd = net_ping_socket(&net);
@@ -449,24 +449,40 @@ static void packets_cut_short_anywhere_are_dropped(void **state)
     assert_int_equal(net_drops(&net, "arp", "truncated"), 28);
 }
 
+/* The addresses are the same by another number. conformance: 1042 arp-hardware */
+static void ieee_802_hardware_is_answered(void **state)
+{
+    static struct net_frame frame;
+    struct net_arp ask = request(NET_PEER, "10.0.7.1", "10.0.7.7");
+    struct net_arp answer = reply(NET_OWN, "10.0.7.7", NET_PEER, "10.0.7.1");
+    net_build_arp(&ask, &frame);
+    frame.bytes[14 + 1] = 6;
+    net_send_frame(&net, &frame);
+    net_expect_arp(&net, &answer);
+}
+
+/* conformance: 826 reception-hardware */
 static void other_hardware_is_dropped(void **state)
 {
-    frame_with(0, "\0\6", 2);
+    frame_with(0, "\0\7", 2);
     assert_dropped("bad-hardware");
 }
 
+/* conformance: 826 reception-hardware */
 static void other_hardware_length_is_dropped(void **state)
 {
     frame_with(4, "\10", 1);
     assert_dropped("bad-hardware");
 }
 
+/* conformance: 826 reception-protocol */
 static void other_protocol_is_dropped(void **state)
 {
     frame_with(2, "\x86\xdd", 2);
     assert_dropped("bad-protocol");
 }
 
+/* conformance: 826 reception-protocol */
 static void other_protocol_length_is_dropped(void **state)
 {
     frame_with(5, "\x10", 1);
@@ -551,6 +567,7 @@ int main(void)
         T(answer_is_good_for_15_to_45_seconds),
         T(flood_of_askers_does_not_push_out_who_answered),
         T(packets_cut_short_anywhere_are_dropped),
+        T(ieee_802_hardware_is_answered),
         T(other_hardware_is_dropped),
         T(other_hardware_length_is_dropped),
         T(other_protocol_is_dropped),

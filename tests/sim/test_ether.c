@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -25,15 +26,28 @@ static struct probe probe;
 static uint8_t frame[2048];
 static size_t frame_len;
 
-static int setup(void **state)
+static int setup_on(const char *interface)
 {
+    char yaml[256];
+    snprintf(yaml, sizeof(yaml),
+             "stack: { name: ether }\n"
+             "interfaces: { h0: { driver: host, mac: \"02:00:00:00:00:01\"%s } }\n"
+             "protocols: { ether: {} }\n",
+             interface);
     sim = frames_sim(1);
-    stack = frames_stack(sim, "stack: { name: ether }\n"
-                              "interfaces:\n"
-                              "  h0: { driver: host, mac: \"02:00:00:00:00:01\" }\n"
-                              "protocols: { ether: {} }\n");
+    stack = frames_stack(sim, yaml);
     probe_start(&probe, stack);
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_on("");
+}
+
+static int setup_vlan(void **state)
+{
+    return setup_on(", vlan: 5");
 }
 
 static int teardown(void **state)
@@ -81,6 +95,7 @@ static void assert_dropped(const char *reason)
     assert_int_equal(tn_stack_drops(stack, "ether", reason), 1);
 }
 
+/* conformance: 1122 2.3.3-receive */
 static void own_address_is_taken_without_its_header(void **state)
 {
     begin(own, peer, PROBE_ETHERTYPE);
@@ -94,7 +109,7 @@ static void own_address_is_taken_without_its_header(void **state)
     assert_int_equal(tn_stack_counter(stack, "ether", "frames-in"), 1);
 }
 
-/* RFC 1122 §2.4: the packet's link broadcast is told to the layer above. */
+/* RFC 1122 §2.4: the packet's link broadcast is told to the layer above. conformance: 1122 2.4-broadcast */
 static void broadcast_is_taken_and_marked(void **state)
 {
     begin(broadcast, peer, PROBE_ETHERTYPE);
@@ -156,7 +171,7 @@ static void unknown_ethertype_is_dropped(void **state)
     assert_dropped("unknown-ethertype");
 }
 
-/* RFC 1042, RFC 1122 §2.3.3: SHOULD be able to receive. The length says where padding begins. */
+/* RFC 1042, RFC 1122 §2.3.3: SHOULD be able to receive. The length says where padding begins. conformance: 1042 header; 1042 padding; 1122 2.3.3-802 */
 static void snap_frame_is_taken_and_trimmed(void **state)
 {
     begin(own, peer, 8 + 5);
@@ -216,7 +231,7 @@ static void neither_length_nor_type_is_dropped(void **state)
     assert_int_equal(tn_stack_drops(stack, "ether", "bad-length"), 2);
 }
 
-/* The first octets that differ from SNAP's (a spanning tree frame, an OUI of a vendor, control not UI …). */
+/* The first octets that differ from SNAP's (a spanning tree frame, an OUI of a vendor, control not UI …). conformance: 1042 header */
 static void other_llc_is_dropped(void **state)
 {
     for (size_t i = 0; i < sizeof(snap_head); i++) {
@@ -243,6 +258,88 @@ static void snap_with_a_length_for_a_type_is_dropped(void **state)
     assert_dropped("unknown-llc");
 }
 
+/* ---- VLANs ---- */
+
+/* The header up to the ethertype that follows the tag. */
+static void begin_tagged(uint16_t tci, uint16_t type)
+{
+    begin(own, peer, TN_ETHERTYPE_VLAN);
+    tn_store16(frame + 14, tci);
+    tn_store16(frame + 16, type);
+    frame_len = 18;
+}
+
+static void priority_tag_is_taken_off(void **state)
+{
+    begin_tagged(0xe000, PROBE_ETHERTYPE); /* priority 7 of no VLAN */
+    add("payload", 7);
+    receive();
+    assert_int_equal(probe.packets, 1);
+    assert_int_equal(probe.len, 7);
+    assert_memory_equal(probe.data, "payload", 7);
+    assert_int_equal(probe.header, 18);
+    assert_int_equal(tn_stack_counter(stack, "ether", "tagged-in"), 1);
+}
+
+static void tagged_snap_frame_is_taken(void **state)
+{
+    begin_tagged(0, 8 + 5);
+    add(snap_head, 6);
+    add((uint8_t[]){0x88, 0xb5}, 2);
+    add("hello", 5);
+    add_fill(0, 33);
+    receive();
+    assert_int_equal(probe.packets, 1);
+    assert_int_equal(probe.len, 5);
+    assert_memory_equal(probe.data, "hello", 5);
+}
+
+static void frame_of_a_vlan_is_dropped_where_there_is_none(void **state)
+{
+    begin_tagged(5, PROBE_ETHERTYPE);
+    add_fill(1, 46);
+    receive();
+    assert_dropped("other-vlan");
+}
+
+static void tag_within_a_tag_is_dropped(void **state)
+{
+    begin_tagged(0, TN_ETHERTYPE_VLAN);
+    add_fill(0, 46);
+    receive();
+    assert_dropped("unknown-ethertype");
+}
+
+static void tag_cut_short_anywhere_is_dropped(void **state)
+{
+    begin_tagged(0, PROBE_ETHERTYPE);
+    for (frame_len = 14; frame_len < 18; frame_len++)
+        receive();
+    assert_int_equal(probe.packets, 0);
+    assert_int_equal(tn_stack_drops(stack, "ether", "bad-tag"), 4);
+}
+
+static void frame_of_the_own_vlan_is_taken(void **state)
+{
+    begin_tagged(0x6005, PROBE_ETHERTYPE); /* priority 3 */
+    add("payload", 7);
+    receive();
+    assert_int_equal(probe.packets, 1);
+    assert_memory_equal(probe.data, "payload", 7);
+}
+
+static void other_frames_are_dropped_in_a_vlan(void **state)
+{
+    begin_tagged(6, PROBE_ETHERTYPE);
+    receive();
+    begin_tagged(0, PROBE_ETHERTYPE);
+    receive();
+    begin(own, peer, PROBE_ETHERTYPE);
+    receive();
+    assert_int_equal(probe.packets, 0);
+    assert_int_equal(tn_stack_drops(stack, "ether", "other-vlan"), 3);
+}
+
 /* ---- Frames out ---- */
 
 static struct tn_packet *packet_of(const void *bytes, size_t len)
@@ -267,6 +364,16 @@ static void take_sent(size_t len)
     frame_len = len;
 }
 
+static void frame_of_a_vlan_carries_its_tag_and_is_padded(void **state)
+{
+    transmit(packet_of("payload", 7));
+    take_sent(60);
+    assert_int_equal(tn_load16(frame + 12), 0x8100);
+    assert_int_equal(tn_load16(frame + 14), 5);
+    assert_int_equal(tn_load16(frame + 16), PROBE_ETHERTYPE);
+    assert_memory_equal(frame + 18, "payload", 7);
+}
+
 /* Buffers that were used before hold what was in them. */
 static void leave_dirty_buffers(void)
 {
@@ -286,6 +393,7 @@ static void assert_zeros(size_t from, size_t to)
         assert_int_equal(frame[i], 0);
 }
 
+/* conformance: 894 frame; 1122 2.3.3-send */
 static void header_is_put_before_the_packet(void **state)
 {
     uint8_t payload[100];
@@ -300,7 +408,7 @@ static void header_is_put_before_the_packet(void **state)
     assert_int_equal(tn_stack_counter(stack, "ether", "padded-out"), 0);
 }
 
-/* RFC 894: at least 46 octets of data, padded with zeros. */
+/* RFC 894: at least 46 octets of data, padded with zeros. conformance: 894 padding */
 static void short_packet_is_padded_with_zeros(void **state)
 {
     leave_dirty_buffers();
@@ -398,6 +506,9 @@ static void description_names_both_stations(void **state)
     describe(text, sizeof(text));
     assert_string_equal(text,
                         "ether 02:00:00:00:00:02 > 02:00:00:00:00:01 802.3 length 8 snap 0x88b5 | probe");
+    begin_tagged(0x6005, PROBE_ETHERTYPE);
+    describe(text, sizeof(text));
+    assert_string_equal(text, "ether 02:00:00:00:00:02 > 02:00:00:00:00:01 vlan 5 0x88b5 | probe");
 }
 
 static void description_of_a_runt_is_short(void **state)
@@ -409,7 +520,8 @@ static void description_of_a_runt_is_short(void **state)
     assert_string_equal(text, "ether runt");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)      cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define VLAN_TEST(name) cmocka_unit_test_setup_teardown(name, setup_vlan, teardown)
 
 int main(void)
 {
@@ -429,6 +541,14 @@ int main(void)
         TEST(neither_length_nor_type_is_dropped),
         TEST(other_llc_is_dropped),
         TEST(snap_with_a_length_for_a_type_is_dropped),
+        TEST(priority_tag_is_taken_off),
+        TEST(tagged_snap_frame_is_taken),
+        TEST(frame_of_a_vlan_is_dropped_where_there_is_none),
+        TEST(tag_within_a_tag_is_dropped),
+        TEST(tag_cut_short_anywhere_is_dropped),
+        VLAN_TEST(frame_of_the_own_vlan_is_taken),
+        VLAN_TEST(other_frames_are_dropped_in_a_vlan),
+        VLAN_TEST(frame_of_a_vlan_carries_its_tag_and_is_padded),
         TEST(header_is_put_before_the_packet),
         TEST(short_packet_is_padded_with_zeros),
         TEST(packet_of_46_bytes_is_not_padded),

@@ -339,8 +339,8 @@ static void unknown_option_is_refused_with_the_nearest(void **state)
     refuse("services:\n  echo: { lisen: [] }\n",
            "s.yaml:2:11: found the unknown option 'lisen' of echo, expected listen, did you mean 'listen'?");
     refuse("interfaces:\n  a: { driver: tap, devcie: x }\n",
-           "s.yaml:2:21: found the unknown option 'devcie' of tap, expected driver, mac, mtu, addresses, "
-           "routes, device "
+           "s.yaml:2:21: found the unknown option 'devcie' of tap, expected driver, mac, mtu, vlan, "
+           "addresses, routes, device "
            "or fd, did you mean 'device'?");
 }
 

@@ -82,6 +82,15 @@ static void mac_is_six_bytes_of_a_host(void **state)
                 "address of a host, such as \"02:00:00:00:07:07\"");
 }
 
+static void vlan_is_from_1_to_4094(void **state)
+{
+    struct tn_plan *plan = plan_with("vlan: 4094");
+    assert_int_equal(plan->interfaces[0].vlan, 4094);
+    tn_plan_free(plan);
+    refuse_keys("vlan: 0", "s.yaml:1:39: vlan: found '0', expected a whole number, from 1 to 4094");
+    refuse_keys("vlan: 4095", "s.yaml:1:39: vlan: found '4095', expected a whole number, from 1 to 4094");
+}
+
 static void mtu_is_from_68_to_65535(void **state)
 {
     struct tn_plan *plan = plan_with("mtu: 68");
@@ -351,6 +360,7 @@ int main(void)
         cmocka_unit_test(bad_interface_name_is_refused),
         cmocka_unit_test(too_many_interfaces_are_refused),
         cmocka_unit_test(mac_is_six_bytes_of_a_host),
+        cmocka_unit_test(vlan_is_from_1_to_4094),
         cmocka_unit_test(mtu_is_from_68_to_65535),
         cmocka_unit_test(address_can_be_in_a_vrf),
         cmocka_unit_test(address_that_is_none_is_refused),

@@ -7,6 +7,7 @@
 #define TN_ETHERTYPE_ARP 0x0806
 
 #define TN_ARP_HARDWARE_ETHERNET 1
+#define TN_ARP_HARDWARE_IEEE802  6 /* the same link addresses (RFC 1042) */
 
 enum tn_arp_op {
     TN_ARP_REQUEST = 1,

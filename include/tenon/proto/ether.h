@@ -1,4 +1,4 @@
-/* ether.h: Ethernet frames as they are on the wire (RFC 894, IEEE 802.3, RFC 1042). */
+/* ether.h: Ethernet frames as they are on the wire (RFC 894, IEEE 802.3, RFC 1042, IEEE 802.1Q). */
 #ifndef TENON_PROTO_ETHER_H
 #define TENON_PROTO_ETHER_H
 
@@ -19,6 +19,15 @@ struct tn_ether_header {
     uint8_t dst[TN_ETHER_ADDR_LEN];
     uint8_t src[TN_ETHER_ADDR_LEN];
     be16 type; /* ethertype, or length of the data */
+};
+
+/* IEEE 802.1Q: TN_ETHERTYPE_VLAN in the header, then this. */
+#define TN_ETHERTYPE_VLAN  0x8100
+#define TN_ETHER_VLAN_MASK 0x0fff /* of tci: the VLAN, 0: none, there is only a priority */
+
+struct tn_ether_tag {
+    be16 tci;
+    be16 type; /* as in the header */
 };
 
 /* What follows the header of an IEEE 802.3 frame that carries an ethertype (RFC 1042). */
