@@ -486,6 +486,24 @@ static void soft_icmp_error_does_not_end_a_connect(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 9293 MUST-45 */
+static void address_stays_when_a_better_one_comes(void **state)
+{
+    struct tn_error error;
+    connected(&d, "{}", "mss 1460");
+    assert_int_equal(
+        tn_stack_reload(d.stack,
+                        "stack: { name: dialogue }\n"
+                        "interfaces:\n"
+                        "  h0: { driver: host, mode: ip, addresses: [10.0.7.6/30, 10.0.7.7/24] }\n"
+                        "protocols: { rawip: {}, ipv4: {}, icmp: {}, tcp: {} }\n",
+                        "stack.yaml", &error, NULL, 0),
+        0);
+    user_writes(&d, 10);
+    stack(&d, "P. 1:11 ack 1"); /* from the address that it has had */
+    dialogue_stop(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -524,6 +542,7 @@ int main(void)
         cmocka_unit_test(connect_to_a_group_is_refused),
         cmocka_unit_test(hard_icmp_error_ends_a_connect),
         cmocka_unit_test(soft_icmp_error_does_not_end_a_connect),
+        cmocka_unit_test(address_stays_when_a_better_one_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
