@@ -174,7 +174,6 @@ static void gaps_are_reported_newest_first(void **state)
     dialogue_stop(&d);
 }
 
-/* conformance: 9293 3.10.7.4 seventh */
 static void overlapping_segments_are_cut_to_fit(void **state)
 {
     established(&d, "{}", "mss 1460,nop,nop,sackOK");
@@ -365,7 +364,6 @@ static void window_is_scaled(void **state)
     dialogue_stop(&d);
 }
 
-/* conformance: 9293 3.10.7.4 fifth window */
 static void old_segment_does_not_change_the_window(void **state)
 {
     established(&d, "{}", "mss 1000");
@@ -661,7 +659,7 @@ static void nothing_is_sent_while_idle(void **state)
     dialogue_stop(&d);
 }
 
-/* conformance: 9293 MUST-24; 9293 MUST-27; 9293 MUST-29; 9293 SHLD-12 */
+/* conformance: 9293 MUST-27; 9293 MUST-29; 9293 SHLD-12 */
 static void keepalive_probes_an_idle_peer(void **state)
 {
     established(&d, "{}", "mss 1460");
