@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "dispatch.h"
+#include "group.h"
 #include "htab.h"
 #include "prefix.h"
 #include "route.h"
@@ -86,7 +87,8 @@ enum tn_local tn_core_address_kind(struct tn_self *self, uint8_t family, const s
 {
     const struct local_node *n = find_local(self->stack, family, ifc ? ifc->index : 0, -1, addr);
     if (!n)
-        return TN_LOCAL_NONE;
+        return tn_group_joined(self->stack, family, ifc ? ifc->index : 0, addr) ? TN_LOCAL_MULTICAST
+                                                                                : TN_LOCAL_NONE;
     if (vrf)
         *vrf = n->entry->address.vrf;
     return n->kind;

@@ -10,6 +10,7 @@
 #include "control.h"
 #include "dispatch.h"
 #include "flow.h"
+#include "group.h"
 #include "log.h"
 #include "names.h"
 #include "neighbour.h"
@@ -302,6 +303,8 @@ const struct tn_core tn_core_table = {
     .trace = core_trace,
     .packets_scarce = core_packets_scarce,
     .path_mtu = tn_core_path_mtu,
+    .group_each = tn_core_group_each,
+    .socket_next = tn_core_socket_next,
     .packet_segment = tn_core_packet_segment,
 
     .flows_create = tn_core_flows_create,

@@ -8,6 +8,7 @@
 #include "address.h"
 #include "brought.h"
 #include "dispatch.h"
+#include "group.h"
 #include "neighbour.h"
 #include "route.h"
 #include "sockets.h"
@@ -46,6 +47,7 @@ int tn_start_interface(struct tn_stack *stack, const struct tn_plan_interface *i
 void tn_stop_interface(struct tn_stack *stack, struct tn_ifc *ifc)
 {
     tn_brought_forget(stack, TN_SLOT_CORE, ifc->pub.index);
+    tn_groups_flush(stack, ifc->pub.index);
     tn_neighbours_flush(stack, ifc->pub.index);
     tn_interface_close(stack, ifc);
 }

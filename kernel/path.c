@@ -11,6 +11,7 @@
 
 #include "address.h"
 #include "dispatch.h"
+#include "group.h"
 #include "neighbour.h"
 #include "pmtu.h"
 #include "route.h"
@@ -230,6 +231,18 @@ static int loop_back(struct tn_stack *stack, struct tn_packet *packet, const str
     return 0;
 }
 
+/* What is sent to a group is for its members here, too (RFC 1112 §6.1). */
+static void loop_copy(struct tn_stack *stack, uint16_t ifindex, const struct tn_packet *packet,
+                      uint16_t ethertype)
+{
+    const struct tn_path here = {.kind = TN_PATH_LOCAL, .ifindex = ifindex};
+    struct tn_packet *copy = tn_packet_copy(&stack->pool, packet);
+    if (copy)
+        (void)loop_back(stack, copy, &here, ethertype);
+    else
+        tn_core_self(stack)->drops[TN_CORE_DROP_NO_MEMORY]++;
+}
+
 static int send_multicast(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet,
                           uint16_t ethertype)
 {
@@ -240,6 +253,8 @@ static int send_multicast(struct tn_self *self, struct tn_interface *ifc, struct
         tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_NETWORK);
         return -ENETDOWN;
     }
+    if (!(packet->flags & TN_PKT_NO_LOOP) && tn_group_joined(stack, packet->family, ifc->index, &packet->dst))
+        loop_copy(stack, ifc->index, packet, ethertype);
     struct tn_self *network = &entry->slot->self;
     network->plugin->network->map_multicast(network, &packet->dst, lladdr);
     tn_core_frame_output(self, ifc, packet, lladdr, ethertype);

@@ -173,6 +173,7 @@ struct tn_plan_interface {
     X(addresses, 1024, 1, 65536, "addresses of all interfaces")                               \
     X(routes, 65536, 16, 1048576, "routes")                                                   \
     X(path_mtus, 4096, 1, 1048576, "destinations whose path MTU is remembered")               \
+    X(memberships, 1024, 1, 1048576, "memberships of sockets in multicast groups")            \
     X(transmit_queue, 4096, 16, 1048576, "frames that wait for a full device, an interface")  \
     X(port_queue, 4096, 16, 1048576, "frames that wait at a host or wire interface")          \
     X(backlog, 4096, 1, 65536, "connections that wait to be accepted, a listener")            \

@@ -462,3 +462,18 @@ struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tu
         taker = taker_in(stack, tuple, TN_VRF_ANY, ifindex);
     return taker;
 }
+
+void tn_port_ends(const struct tn_stack *stack, uint16_t transport, const struct tn_packet *packet,
+                  const struct tn_port *ends[4])
+{
+    for (unsigned i = 0; i < 4; i++) {
+        const struct tn_port key = {
+            .addr = i % 2 ? any_address : packet->dst,
+            .port = packet->dst_port,
+            .vrf = i / 2 ? TN_VRF_ANY : packet->vrf,
+            .transport = transport,
+            .family = packet->family,
+        };
+        ends[i] = port_find(stack->sockets, &key);
+    }
+}

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "address.h"
 #include "socket_table.h"
 
 #define EVENT_PASSES 2
@@ -155,6 +156,9 @@ static int listen_in(struct tn_stack *stack, struct tn_slot *service, const stru
     error = tn_socket_bind(stack, sock, &listen->addr, listen->port);
     if (error == 0 && type == SOCK_STREAM)
         error = tn_socket_listen(stack, sock, -1);
+    bool group = tn_core_address_class(tn_core_self(stack), family, &listen->addr) == TN_ADDR_MULTICAST;
+    if (error == 0 && group)
+        error = tn_socket_join_everywhere(stack, sock, &listen->addr);
     if (error < 0)
         tn_socket_end(stack, sock, true);
     return error;

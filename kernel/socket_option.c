@@ -269,6 +269,8 @@ int tn_socket_set_option(struct tn_stack *stack, struct tn_socket *sock, int lev
     struct tn_self *transport = tn_socket_transport(stack, sock);
     if (level == SOL_SOCKET)
         return set_socket_option(sock, name, value, len);
+    if (is_network_level(sock, level) && network_option(sock, name) == NETWORK_UNKNOWN)
+        return tn_socket_set_multicast(stack, sock, name, value, len);
     if (is_network_level(sock, level))
         return set_network_option(sock, network_option(sock, name), value, len);
     if (level != sock->protocol)
@@ -285,6 +287,10 @@ int tn_socket_get_option(struct tn_stack *stack, struct tn_socket *sock, int lev
     struct tn_self *transport = tn_socket_transport(stack, sock);
     if (level == SOL_SOCKET)
         return get_socket_option(sock, name, value, len);
+    if (is_network_level(sock, level) && network_option(sock, name) == NETWORK_UNKNOWN) {
+        int v, error = tn_socket_get_multicast(stack, sock, name, &v);
+        return error < 0 ? error : put_int(value, len, v);
+    }
     if (is_network_level(sock, level))
         return get_network_option(stack, sock, network_option(sock, name), value, len);
     if (level != sock->protocol)

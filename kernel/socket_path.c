@@ -31,12 +31,23 @@ struct tn_addr tn_socket_source(struct tn_stack *stack, const struct tn_socket *
     return class == TN_ADDR_LOOPBACK ? sock->local : any_address;
 }
 
+/* IP_MULTICAST_IF: what is sent to a group leaves by that interface, that is, from one of its addresses. */
+static void set_multicast_source(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf,
+                                 struct tn_addr *src, const struct tn_addr *dst)
+{
+    uint16_t ifindex = sock->slab->datagram_at ? tn_socket_datagram(sock)->multicast_ifindex : 0;
+    if (ifindex != 0 && tn_addr_is_zero(src) &&
+        tn_core_address_class(tn_core_self(stack), sock->family, dst) == TN_ADDR_MULTICAST)
+        (void)tn_address_source(stack, sock->family, vrf, ifindex, dst, src);
+}
+
 int tn_socket_find_path(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf, struct tn_addr *src,
                         const struct tn_addr *dst)
 {
     sock->path = (struct tn_path){0};
     if (tn_addr_is_zero(dst))
         return -ENETUNREACH;
+    set_multicast_source(stack, sock, vrf, src, dst);
     int error = tn_core_path_find(tn_core_self(stack), sock->family, vrf, src, dst, &sock->path);
     if (error == 0)
         error = path_allowed(sock, &sock->path);

@@ -207,6 +207,15 @@ static const struct tn_path *set_fragmentation(struct tn_stack *stack, const str
     return own;
 }
 
+/* RFC 1112 §6.1: multicasts stay on the link unless their sender says otherwise. */
+static void set_multicast(struct tn_socket *sock, struct tn_packet *packet)
+{
+    const struct tn_datagram *d = tn_socket_datagram(sock);
+    packet->ttl = d->multicast_ttl ? d->multicast_ttl : 1;
+    if (d->multicast_silent)
+        packet->flags |= TN_PKT_NO_LOOP;
+}
+
 /* Hands the payload, with the socket's settings, to the transport. Consumes it. */
 static int datagram_along(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
                           uint16_t vrf, const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
@@ -225,8 +234,8 @@ static int datagram_along(struct tn_stack *stack, struct tn_socket *sock, struct
     packet->vrf = vrf;
     packet->tos = sock->tos;
     packet->ttl = sock->ttl;
-    if (packet->ttl == 0 && path->kind == TN_PATH_MULTICAST)
-        packet->ttl = 1; /* RFC 1112 §6.1 */
+    if (path->kind == TN_PATH_MULTICAST)
+        set_multicast(sock, packet);
     packet->src = *src;
     packet->dst = *dst;
     packet->src_port = sock->local_port;

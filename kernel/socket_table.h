@@ -8,6 +8,7 @@
  *     sockets.c           life of a socket, look-up, the list of sockets with events
  *     socket_transport.c  what transports do (plugin.h, "Sockets, for transports")
  *     socket_path.c       which way packets go
+ *     socket_multicast.c  groups and who hears them
  *     socket_receive.c    what users do: services, and embedders through embed.c
  *     socket_send.c
  *     socket_user.c
@@ -44,12 +45,23 @@ struct tn_datagram {
     struct tn_addr path_to;   /* where `path` leads */
     struct tn_addr path_from; /* the source that goes with it */
     bool path_chosen;         /* … which was left to the route */
+    bool multicast_silent;    /* what it sends to a group is not for this stack's own members */
+    uint8_t multicast_ttl;    /* 0: the default */
     uint16_t path_vrf;
+    uint16_t multicast_ifindex; /* where what it sends to groups goes; 0: where the route leads */
+    struct tn_membership *memberships;
 };
 
 static inline struct tn_datagram *tn_socket_datagram(struct tn_socket *sock)
 {
     return (struct tn_datagram *)(void *)((char *)sock + sock->slab->datagram_at);
+}
+
+/* The groups that a socket is in (group.c). */
+static inline struct tn_membership *tn_socket_memberships(const struct tn_socket *sock)
+{
+    struct tn_socket *s = (struct tn_socket *)(uintptr_t)sock;
+    return s->slab->datagram_at ? tn_socket_datagram(s)->memberships : NULL;
 }
 
 /* Who holds a port with an address, or (`whole`) with any address at all. Sockets are counted in both. */
@@ -164,6 +176,10 @@ void tn_port_take(struct tn_stack *stack, struct tn_socket *sock);
 void tn_port_untake(struct tn_stack *stack, struct tn_socket *sock);
 /* The best taker for what is sent to the tuple's local end, received on interface `ifindex`. */
 struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tuple *tuple, uint16_t ifindex);
+
+/* The records whose takers may take what `packet` brings for many: at its address and at any, in its VRF and in all. */
+void tn_port_ends(const struct tn_stack *stack, uint16_t transport, const struct tn_packet *packet,
+                  const struct tn_port *ends[4]);
 
 /* ---- sockets.c ---- */
 
@@ -307,6 +323,15 @@ struct tn_socket *tn_socket_accept(struct tn_stack *stack, struct tn_socket *lis
 void tn_socket_disconnect(struct tn_stack *stack, struct tn_socket *sock);
 /* Closes: as core->socket_close, or, with `abort`, without lingering. */
 void tn_socket_end(struct tn_stack *stack, struct tn_socket *sock, bool abort);
+
+/* ---- socket_multicast.c ---- */
+
+/* The family's options of multicast; -ENOPROTOOPT for any other. */
+int tn_socket_set_multicast(struct tn_stack *stack, struct tn_socket *sock, int name, const void *value,
+                            socklen_t len);
+int tn_socket_get_multicast(struct tn_stack *stack, struct tn_socket *sock, int name, int *out);
+/* Joins the group on every interface that there is. */
+int tn_socket_join_everywhere(struct tn_stack *stack, struct tn_socket *sock, const struct tn_addr *group);
 
 /* ---- socket_option.c ---- */
 

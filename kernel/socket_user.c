@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "flow.h"
+#include "group.h"
 
 static const struct tn_addr any_address;
 
@@ -303,6 +304,7 @@ void tn_socket_end(struct tn_stack *stack, struct tn_socket *sock, bool abort)
     sock->owner = TN_SLOT_NONE;
     sock->fd = -1;
     tn_port_untake(stack, sock);
+    tn_group_leave_all(stack, sock);
     if (sock->flags & TN_SOCK_LISTENING)
         abort_children(stack, sock);
     bool queued = (sock->flags & TN_SOCK_QUEUED) != 0;

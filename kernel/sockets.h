@@ -75,4 +75,8 @@ int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const str
 int tn_core_socket_shutdown(struct tn_self *self, struct tn_socket *sock, int how);
 void tn_core_socket_close(struct tn_self *self, struct tn_socket *sock);
 
+/* ABI function (plugin.h); in socket_multicast.c. */
+struct tn_socket *tn_core_socket_next(struct tn_self *self, const struct tn_packet *packet,
+                                      struct tn_socket *after);
+
 #endif

@@ -9,6 +9,7 @@
 #include "address.h"
 #include "control.h"
 #include "flow.h"
+#include "group.h"
 #include "lifecycle.h"
 #include "log.h"
 #include "names.h"
@@ -49,6 +50,8 @@ static int init_parts(struct tn_stack *stack)
     if (err == 0)
         err = tn_pmtus_init(stack);
     if (err == 0)
+        err = tn_groups_init(stack);
+    if (err == 0)
         err = tn_neighbours_init(stack);
     if (err == 0)
         err = tn_sockets_init(stack);
@@ -71,6 +74,7 @@ static void destroy_parts(struct tn_stack *stack)
     tn_trace_destroy(stack);
     tn_sockets_destroy(stack);
     tn_neighbours_destroy(stack);
+    tn_groups_destroy(stack);
     tn_pmtus_destroy(stack);
     tn_routes_destroy(stack);
     tn_addresses_destroy(stack);

@@ -152,6 +152,7 @@ struct tn_addresses;  /* address.h */
 struct tn_routes;     /* route.h */
 struct tn_neighbours; /* neighbour.h */
 struct tn_pmtus;      /* pmtu.h */
+struct tn_groups;     /* group.h */
 struct tn_sockets;    /* sockets.h */
 struct tn_control;    /* control.h */
 struct tn_loop;       /* loop.h */
@@ -176,6 +177,7 @@ struct tn_stack {
     struct tn_routes *routes;
     struct tn_neighbours *neighbours;
     struct tn_pmtus *pmtus;
+    struct tn_groups *groups;
     struct tn_sockets *sockets;
     struct tn_control *control;
     struct tn_logger *logger;

@@ -41,6 +41,7 @@ struct tn_buffer {
 #define TN_PKT_LOOPED         0x0020u /* sent by this stack to one of its own addresses */
 #define TN_PKT_FRAGMENT       0x0040u /* in: was reassembled; out: is a fragment */
 #define TN_PKT_ROUTER_ALERT   0x0080u /* out: carries the router alert option */
+#define TN_PKT_NO_LOOP        0x0100u /* out, to a group: not for this stack's own members */
 
 /* What is known of the transport checksum. */
 enum tn_checksum {

@@ -420,6 +420,9 @@ struct tn_plugin {
      * NULL. */
     void (*address_event)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                           const struct tn_addr *addr, enum tn_address_event event);
+    /* The first socket of this stack has joined the group on the interface, or the last one left. May be NULL. */
+    void (*group_event)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
+                        const struct tn_addr *group, bool joined);
 };
 
 /* The one symbol that a plugin exports. */
@@ -673,6 +676,15 @@ struct tn_core {
 
     /* Whether half of the packets or more is in use: what may grow should rather shrink. */
     bool (*packets_pressed)(struct tn_self *self);
+
+    /* Multicast. group_each: every group that sockets here have joined, interface by interface. socket_next: the sockets that
+     * take a packet that was sent to many (TN_PKT_BROADCAST, TN_PKT_MULTICAST), one by one: the first for NULL, then the one
+     * after `after`; NULL at the end. */
+    void (*group_each)(struct tn_self *self, uint8_t family,
+                       void (*each)(struct tn_self *self, struct tn_interface *ifc,
+                                    const struct tn_addr *group));
+    struct tn_socket *(*socket_next)(struct tn_self *self, const struct tn_packet *packet,
+                                     struct tn_socket *after);
 };
 
 #define TN_STORE_MAX        4096

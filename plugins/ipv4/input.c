@@ -1,6 +1,7 @@
 /* input.c: a packet from the link, checked and handed to its transport (RFC 1122 §3.2.1, §3.2.1.3, §3.3.6).
  */
 #include "ipv4.h"
+#include "tenon/proto/igmp.h"
 
 /* 224.0.0.1, which every host is in (RFC 1112 §4). */
 static const uint8_t ipv4_all_hosts[] = {224, 0, 0, 1};
@@ -77,7 +78,8 @@ static int ipv4_check_destination(struct tn_self *self, struct tn_packet *packet
         ipv4_set_vrf(self, packet, ifc);
         return IPV4_OK;
     case TN_ADDR_MULTICAST:
-        if (memcmp(packet->dst.bytes, ipv4_all_hosts, sizeof(ipv4_all_hosts)) != 0)
+        if (memcmp(packet->dst.bytes, ipv4_all_hosts, sizeof(ipv4_all_hosts)) != 0 &&
+            self->core->address_kind(self, AF_INET, ifc, &packet->dst, NULL) != TN_LOCAL_MULTICAST)
             return IPV4_DROP_NOT_JOINED;
         packet->flags |= TN_PKT_MULTICAST;
         tn_count(self, IPV4_MULTICASTS_IN);
@@ -100,6 +102,10 @@ static int ipv4_check_source(struct tn_self *self, const struct tn_packet *packe
     bool looped = packet->flags & TN_PKT_LOOPED;
     enum tn_addr_class class = ipv4_classify(self, &packet->src);
     if (class == TN_ADDR_LOOPBACK && looped)
+        return IPV4_OK;
+    /* RFC 3376 §4.2.13, RFC 4541 §2.1.1: switches that ask for groups have no address. */
+    if (class == TN_ADDR_UNSPECIFIED && packet->protocol == TN_IPPROTO_IGMP &&
+        (packet->flags & TN_PKT_MULTICAST))
         return IPV4_OK;
     if (class != TN_ADDR_UNICAST)
         return IPV4_DROP_BAD_SOURCE;

@@ -116,6 +116,32 @@ static struct tn_packet *udp_cut(struct tn_self *self, const struct tn_packet *w
     return datagram;
 }
 
+static void udp_deliver(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet)
+{
+    if (self->core->socket_deliver(self, sock, packet))
+        tn_count(self, UDP_DATAGRAMS_IN);
+    else
+        tn_drop(self, packet, UDP_DROP_QUEUE_FULL);
+}
+
+/* What was sent to many is for every socket that hears it (RFC 1122 §4.1.3.5, RFC 1112 §7.1); each has a view of the
+ * same bytes. */
+static void udp_deliver_to_many(struct tn_self *self, struct tn_packet *packet)
+{
+    struct tn_socket *sock = self->core->socket_next(self, packet, NULL);
+    if (!sock) {
+        udp_refuse(self, packet);
+        return;
+    }
+    tn_packet_pull(packet, sizeof(struct tn_udp_header));
+    for (struct tn_socket *next; (next = self->core->socket_next(self, packet, sock)); sock = next) {
+        struct tn_packet *clone = self->core->packet_clone(self, packet);
+        if (clone)
+            udp_deliver(self, sock, clone);
+    }
+    udp_deliver(self, sock, packet);
+}
+
 static void udp_input(struct tn_self *self, struct tn_packet *packet);
 
 /* A super-frame: as many datagrams as its sender wrote. */
@@ -146,16 +172,17 @@ static void udp_input(struct tn_self *self, struct tn_packet *packet)
         tn_drop(self, packet, (unsigned)drop);
         return;
     }
+    if (packet->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST)) {
+        udp_deliver_to_many(self, packet);
+        return;
+    }
     struct tn_socket *sock = self->core->socket_lookup(self, packet);
     if (!sock) {
         udp_refuse(self, packet);
         return;
     }
     tn_packet_pull(packet, sizeof(struct tn_udp_header));
-    if (self->core->socket_deliver(self, sock, packet))
-        tn_count(self, UDP_DATAGRAMS_IN);
-    else
-        tn_drop(self, packet, UDP_DROP_QUEUE_FULL);
+    udp_deliver(self, sock, packet);
 }
 
 /* Something smaller fits. It is believed if a socket speaks from there; that one may be told: whoever has datagrams in

@@ -54,7 +54,7 @@ static void multicast_stays_on_the_link_unless_told(void **state)
     int fd = open_datagram(), ttl = 9;
     assert_int_equal(send_to(fd, "x", "224.0.0.251", 5353), 1);
     assert_int_equal(mock.datagram.ttl, 1);
-    assert_int_equal(tn_setsockopt(stack, fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)), 0);
+    assert_int_equal(tn_setsockopt(stack, fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)), 0);
     assert_int_equal(send_to(fd, "x", "224.0.0.251", 5353), 1);
     assert_int_equal(mock.datagram.ttl, 9);
     tn_close(stack, fd);

@@ -182,12 +182,12 @@ static void limits_are_set_by_name(void **state)
 
 static void bad_limits_are_refused(void **state)
 {
-    refuse(
-        "stack: { limits: { socket: 64 } }\n",
-        "s.yaml:1:20: found the unknown key 'socket' in limits, expected packets, large-buffers, sockets, "
-        "neighbours, neighbour-queue, addresses, routes, path-mtus, transmit-queue, port-queue, backlog or "
-        "control-clients, "
-        "did you mean 'sockets'?");
+    refuse("stack: { limits: { socket: 64 } }\n",
+           "s.yaml:1:20: found the unknown key 'socket' in limits, expected packets, large-buffers, sockets, "
+           "neighbours, neighbour-queue, addresses, routes, path-mtus, memberships, transmit-queue, "
+           "port-queue, backlog or "
+           "control-clients, "
+           "did you mean 'sockets'?");
     refuse("stack: { limits: { sockets: 1 } }\n",
            "s.yaml:1:29: sockets: found '1', expected a whole number, from 16 to 16777216");
     refuse("stack: { limits: { sockets: 99999999999 } }\n",
