@@ -482,6 +482,12 @@ void stack_after(struct dialogue *d, tn_time span, const char *text)
     check(d, text, &h);
 }
 
+const char *stack_says(struct dialogue *d)
+{
+    static struct heard h;
+    return hear(d, &h) ? h.text : NULL;
+}
+
 unsigned stack_said(struct dialogue *d)
 {
     static uint8_t packet[PACKET_MAX];

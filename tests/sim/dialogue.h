@@ -63,6 +63,8 @@ void stack_after(struct dialogue *d, tn_time span, const char *segment);
 void stack_silent(struct dialogue *d);
 /* It sends nothing while `span` passes. */
 void stack_silent_for(struct dialogue *d, tn_time span);
+/* The next segment that it has sent, in words: FLAGS SEQ:END ack N … (overwritten by the next call); NULL if there is none. */
+const char *stack_says(struct dialogue *d);
 /* Takes whatever it has sent; how many segments. */
 unsigned stack_said(struct dialogue *d);
 /* "ESTABLISHED" of the dialogue's connection; "" if there is none. */
