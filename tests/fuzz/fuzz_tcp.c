@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "../../plugins/tcp/tcp.h"
+#include "flow.h"
+#include "slot.h"
 #include "sockets.h"
 #include "stack.h"
 #include "tenon/sim.h"
@@ -198,6 +200,70 @@ static void check_conn(void *context, struct tn_socket *sock)
     }
 }
 
+/* ---- Connections without a socket ---- */
+
+static struct tn_self *tcp_self(void)
+{
+    return &tn_slot_by_name(f.stack, "tcp")->self;
+}
+
+struct flow_counts {
+    unsigned half_open, waiting;
+};
+
+static bool check_flow(void *context, struct tn_slot *transport, struct tn_flow *flow)
+{
+    struct flow_counts *counts = context;
+    const struct tcp_state *state = transport->self.state;
+    if (flow->kind == state->time_wait_kind) {
+        uint32_t now = (uint32_t)(f.stack->now / TN_MSEC);
+        hold(flow->held && (int32_t)(flow->time - now) <= 1000);
+        counts->waiting++;
+        return true;
+    }
+    const struct tcp_half_open *half = (const void *)flow;
+    const struct tcp_conn *listener = tn_socket_state(half->listener);
+    hold(flow->kind == state->half_open_kind && !flow->held && tn_timer_running(&half->timer));
+    hold(listener->state == TCP_ST_LISTEN && *half->link == half);
+    hold(half->next ? half->next->link == &half->next : listener->half_open_end == &half->next);
+    counts->half_open++;
+    return true;
+}
+
+/* The queue in order of age holds all in TIME-WAIT, and those that were replaced. */
+static void check_time_wait_queue(unsigned waiting)
+{
+    struct tn_self *self = tcp_self();
+    const struct tcp_state *state = self->state;
+    unsigned found = 0, count = 0;
+    for (uint32_t number = state->time_wait_oldest; number; count++) {
+        const struct tn_flow *flow = self->core->flow_numbered(self, state->time_wait_kind, number - 1);
+        const struct tcp_time_wait *record = (const void *)flow;
+        found += flow->found;
+        hold(record->younger != 0 || number == state->time_wait_youngest);
+        number = record->younger;
+    }
+    hold(found == waiting);
+    hold(count == 0 || tn_timer_running(&state->time_wait_timer));
+}
+
+static void check_listener(void *context, struct tn_socket *sock)
+{
+    const struct tcp_conn *conn = tn_socket_state(sock);
+    if (conn->state == TCP_ST_LISTEN)
+        *(unsigned *)context += conn->half_open_count;
+}
+
+static void check_flows(void)
+{
+    struct flow_counts counts = {0};
+    unsigned queued = 0;
+    tn_flows_each_while(f.stack, check_flow, &counts);
+    tn_sockets_each(f.stack, check_listener, &queued);
+    hold(queued == counts.half_open && counts.half_open <= (unsigned)tcp_options(tcp_self())->syn_backlog);
+    check_time_wait_queue(counts.waiting);
+}
+
 /* ---- Packets ---- */
 
 static uint32_t sum(uint32_t s, const uint8_t *bytes, size_t len)
@@ -246,6 +312,7 @@ static void look(void)
         if (packet[9] == 6)
             check_segment(packet, (size_t)n);
     tn_sockets_each(f.stack, check_conn, NULL);
+    check_flows();
 }
 
 static void hand_over(uint8_t *packet, size_t len, uint8_t protocol)
@@ -313,13 +380,38 @@ static void match(void *context, struct tn_socket *sock)
         found = conn;
 }
 
-/* The record of this input's connection, or one of zeros. */
+/* The numbers of a connection that has no socket, in a record that has no other; zeros if there is none. */
+static const struct tcp_conn *without_socket(void)
+{
+    static struct tcp_conn conn;
+    struct tn_self *self = tcp_self();
+    const struct tn_addr local = tn_addr_from(own, 4), remote = tn_addr_from(other, 4);
+    const struct tn_flow *flow =
+        tn_core_flow_find_tuple(self, AF_INET, 0, &local, f.port, &remote, f.peer_port);
+    conn = (struct tcp_conn){0};
+    if (flow && flow->kind == ((struct tcp_state *)self->state)->time_wait_kind) {
+        const struct tcp_time_wait *record = (const void *)flow;
+        conn.rcv_nxt = record->rcv_nxt;
+        conn.snd_una = conn.snd_nxt = record->snd_nxt;
+    } else if (flow) {
+        const struct tcp_half_open *half = (const void *)flow;
+        conn.rcv_nxt = half->irs + 1;
+        conn.snd_una = half->iss;
+        conn.snd_nxt = half->iss + 1;
+    } else if (f.iss_known) { /* perhaps a cookie is out */
+        conn.rcv_nxt = f.isn + 1;
+        conn.snd_una = f.iss;
+        conn.snd_nxt = f.iss + 1;
+    }
+    return &conn;
+}
+
+/* The record of this input's connection. */
 static const struct tcp_conn *current(void)
 {
-    static struct tcp_conn none;
     found = NULL;
     tn_sockets_each(f.stack, match, NULL);
-    return found ? found : &none;
+    return found ? found : without_socket();
 }
 
 static void add_sack(struct input *in, struct say *s)
@@ -567,12 +659,22 @@ static void start(void)
     tn_stack_usage(f.stack, &f.start);
 }
 
-/* The handshake, as `how` says: who begins, with which options, and whether the rest of it is left to the steps. */
+/* Options as no reload would be quick enough to set them. */
+static void set_limits(uint8_t how)
+{
+    struct tcp_options *options = tn_slot_by_name(f.stack, "tcp")->options;
+    options->syn_cookies = how & 32 ? TCP_COOKIES_ALWAYS : how & 64 ? TCP_COOKIES_NEVER : TCP_COOKIES_AUTO;
+    options->syn_backlog = how & 128 ? 1 : 100;
+}
+
+/* The handshake, as `how` says: who begins, with which options, with which limits, and whether the rest of it
+ * is left to the steps. */
 static void open_connection(uint8_t how)
 {
     struct say syn = {.flags = TN_TCP_SYN, .seq = f.isn, .window = 65535};
     static const uint8_t options[] = {2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 2};
     f.timestamps = how & 4;
+    set_limits(how);
     syn.options_len = how & 4 ? 20 : how & 2 ? 6 : 4;
     memcpy(syn.options, options, syn.options_len);
     if (how & 1) {
@@ -591,6 +693,8 @@ static void open_connection(uint8_t how)
             return;
         say(&syn);
         look();
+        if (how & 16)
+            return; /* half open, or a cookie */
         struct say ack = {.flags = TN_TCP_ACK, .seq = f.isn + 1, .ack = f.iss + 1, .window = 65535};
         add_timestamps(&ack);
         say(&ack);

@@ -635,6 +635,82 @@ static void user_reads_on_in_time_wait(void **state)
     dialogue_stop(&d);
 }
 
+/* ---- Swap ---- */
+
+static void swap_tcp(void)
+{
+    struct tn_error error;
+    if (tn_stack_swap(d.stack, "tcp", NULL, &error) < 0)
+        fail_msg("%s", error.text);
+    tn_sim_settle(d.sim);
+}
+
+static void half_open_survives_a_swap(void **state)
+{
+    listening("{}");
+    peer(&d, "S 0 <mss 700>");
+    stack(&d, "S. 0 ack 1");
+    swap_tcp();
+    stack_after(&d, TN_SEC, "S. 0 ack 1"); /* its timer too */
+    swap_tcp();
+    peer(&d, "P. 1:11 ack 1");
+    user_accepts(&d);
+    user_reads(&d, 10);
+    user_writes(&d, 1000);
+    (void)stack_said(&d);
+    peer(&d, ". 11 ack 1001");
+    dialogue_stop(&d);
+}
+
+static void cookie_survives_a_swap(void **state)
+{
+    listening("{ syn-cookies: always }");
+    peer(&d, "S 0 <mss 700>");
+    stack(&d, "S. 0 ack 1");
+    swap_tcp();
+    peer(&d, ". 1 ack 1");
+    user_accepts(&d);
+    assert_int_equal(tcp_counter(&d, "syn-cookies-taken"), 1);
+    dialogue_stop(&d);
+}
+
+static void time_wait_survives_a_swap(void **state)
+{
+    listening("{ time-wait: 10s }");
+    wait_with("mss 1460");
+    swap_tcp();
+    assert_string_equal(stack_state(&d), "TIME-WAIT");
+    peer(&d, "F. 1 ack 2");
+    stack(&d, ". 2 ack 2");
+    swap_tcp();
+    tn_sim_run(d.sim, 11 * TN_SEC);
+    assert_string_equal(stack_state(&d), "");
+    dialogue_stop(&d);
+}
+
+/* Nothing is left of them when tcp goes. */
+static void disabled_tcp_leaves_no_flows(void **state)
+{
+    struct tn_error error;
+    listening("{}");
+    wait_with("mss 1460");
+    next_peer();
+    peer(&d, "S 0");
+    stack(&d, "S. 0 ack 1");
+    assert_int_equal(tn_flows_count(d.stack), 2);
+    static const char without[] = "stack: { name: dialogue }\n"
+                                  "interfaces: { h0: { driver: host, mode: ip, addresses: [10.0.7.7/24] } }\n"
+                                  "protocols: { rawip: {}, ipv4: {}, icmp: {} }\n";
+    if (tn_stack_reload(d.stack, without, "without", &error, NULL, 0) < 0)
+        fail_msg("%s", error.text);
+    tn_sim_settle(d.sim);
+    assert_int_equal(tn_flows_count(d.stack), 0);
+    struct tn_usage usage;
+    tn_stack_usage(d.stack, &usage);
+    assert_int_equal(usage.plugin_bytes, 0);
+    tn_sim_destroy(d.sim);
+}
+
 /* ---- Out of order ---- */
 
 /* Gaps as many as the limit lets, in an order that would make a plain search tree deep, then in one that jumps about. */
@@ -745,6 +821,10 @@ int main(void)
         cmocka_unit_test(own_end_is_not_used_again_without_timestamps),
         cmocka_unit_test(port_in_time_wait_is_bound_only_by_who_says_so),
         cmocka_unit_test(user_reads_on_in_time_wait),
+        cmocka_unit_test(half_open_survives_a_swap),
+        cmocka_unit_test(cookie_survives_a_swap),
+        cmocka_unit_test(time_wait_survives_a_swap),
+        cmocka_unit_test(disabled_tcp_leaves_no_flows),
         cmocka_unit_test(gaps_in_great_number_are_kept_up_to_the_limit),
         cmocka_unit_test(small_segments_out_of_order_share_a_buffer),
         cmocka_unit_test(initial_sequence_numbers_follow_a_clock_that_differs_for_all),
