@@ -31,8 +31,23 @@ struct address_entry {
     struct local_node broadcast; /* kind TN_LOCAL_NONE: the subnet has none */
 };
 
+/* What was looked for and found (or not) lately: most packets come from and go to the same few addresses. A stranger can make
+ * it useless, but then there is still the table, whose hash is keyed. */
+#define RECENT_MAX 64 /* a power of two */
+
+struct recent {
+    struct tn_addr addr;
+    uint64_t changes; /* tn_addresses.changes when it was looked for; else it is out of date */
+    uint16_t ifindex;
+    uint8_t family;
+    int vrf;
+    const struct local_node *found;
+};
+
 struct tn_addresses {
     struct tn_htab table;
+    uint64_t changes; /* how often the table was changed, and 1 */
+    struct recent recent[RECENT_MAX];
     struct address_entry *of[TN_INTERFACES_MAX + 1]; /* by interface index */
     uint32_t count;
 };
@@ -64,8 +79,8 @@ static bool node_matches(const struct local_node *n, uint8_t family, uint16_t if
 
 /* The entry that makes `addr` local on interface `ifindex` (0: any) in `vrf` (-1: any); own addresses before
  * broadcasts. */
-static const struct local_node *find_local(const struct tn_stack *stack, uint8_t family, uint16_t ifindex,
-                                           int vrf, const struct tn_addr *addr)
+static const struct local_node *find_in_table(const struct tn_stack *stack, uint8_t family, uint16_t ifindex,
+                                              int vrf, const struct tn_addr *addr)
 {
     const struct local_node *found = NULL;
     uint32_t hash = local_hash(stack, family, addr);
@@ -80,6 +95,22 @@ static const struct local_node *find_local(const struct tn_stack *stack, uint8_t
         found = n;
     }
     return found;
+}
+
+static const struct local_node *find_local(const struct tn_stack *stack, uint8_t family, uint16_t ifindex,
+                                           int vrf, const struct tn_addr *addr)
+{
+    struct tn_addresses *a = stack->addresses;
+    uint64_t mixed = (addr->half[0] ^ addr->half[1] ^ ifindex) * 0x9e3779b97f4a7c15u;
+    struct recent *r = &a->recent[mixed >> 58];
+    static_assert(RECENT_MAX == 64, "six bits of the product");
+    if (tn_likely(r->changes == a->changes && r->ifindex == ifindex && r->vrf == vrf && r->family == family &&
+                  tn_addr_equal(&r->addr, addr)))
+        return r->found;
+    *r = (struct recent){
+        .addr = *addr, .changes = a->changes, .ifindex = ifindex, .family = family, .vrf = vrf};
+    r->found = find_in_table(stack, family, ifindex, vrf, addr);
+    return r->found;
 }
 
 enum tn_local tn_core_address_kind(struct tn_self *self, uint8_t family, const struct tn_interface *ifc,
@@ -191,6 +222,7 @@ static void enter_node(struct tn_stack *stack, struct address_entry *e, struct l
     n->kind = kind;
     n->addr = *addr;
     n->entry = e;
+    stack->addresses->changes++;
     tn_htab_insert(&stack->addresses->table, &n->node, local_hash(stack, e->address.family, addr));
 }
 
@@ -268,6 +300,7 @@ static void use_no_more(struct tn_stack *stack, struct address_entry *e)
         struct tn_route route = connected_route(&e->address);
         (void)tn_route_remove(stack, &route);
     }
+    stack->addresses->changes++;
     tn_htab_remove(&stack->addresses->table, &e->unicast.node);
     if (e->broadcast.kind != TN_LOCAL_NONE)
         tn_htab_remove(&stack->addresses->table, &e->broadcast.node);
@@ -372,6 +405,7 @@ int tn_addresses_init(struct tn_stack *stack)
     stack->addresses = calloc(1, sizeof(*stack->addresses));
     if (!stack->addresses)
         return -ENOMEM;
+    stack->addresses->changes = 1;
     int err = tn_htab_init(&stack->addresses->table);
     if (err < 0) {
         free(stack->addresses);

@@ -173,8 +173,7 @@ static uint8_t core_header_size(struct tn_self *self, uint8_t family)
 
 static void core_request_flush(struct tn_self *self)
 {
-    tn_slot_of(self)->flush_requested = true;
-    self->stack->flush_pending = true;
+    self->stack->flush_slots |= (uint64_t)1 << self->slot;
 }
 
 /* ---- Plugins for plugins ---- */

@@ -73,12 +73,24 @@ uint64_t tn_siphash(const struct tn_siphash_key *key, const void *bytes, size_t 
     return siphash_finish(&s, 4);
 }
 
-uint64_t tn_siphash13_5(const struct tn_siphash_key *key, const uint64_t words[5])
+/* `count` is known where this is inlined. */
+static inline uint64_t siphash13_words(const struct tn_siphash_key *key, const uint64_t *words,
+                                       unsigned count)
 {
     struct siphash_state s;
     siphash_start(&s, key);
-    for (unsigned i = 0; i < 5; i++)
+    for (unsigned i = 0; i < count; i++)
         siphash_word(&s, words[i], 1);
-    siphash_word(&s, (uint64_t)(5 * sizeof(words[0])) << 56, 1);
+    siphash_word(&s, (uint64_t)(count * sizeof(words[0])) << 56, 1);
     return siphash_finish(&s, 3);
+}
+
+uint64_t tn_siphash13_3(const struct tn_siphash_key *key, const uint64_t words[3])
+{
+    return siphash13_words(key, words, 3);
+}
+
+uint64_t tn_siphash13_5(const struct tn_siphash_key *key, const uint64_t words[5])
+{
+    return siphash13_words(key, words, 5);
 }

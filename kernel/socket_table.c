@@ -29,17 +29,26 @@ struct tn_tuple tn_socket_tuple(const struct tn_socket *sock)
     };
 }
 
-/* Keyed: the remote end of a connection is the other side's choice. */
+/* Whether the address lies in the half word that it begins with, as those of four bytes do. */
+static bool is_short(const struct tn_addr *a)
+{
+    static const struct tn_addr mask = {.bytes = {0, 0, 0, 0, 255, 255, 255, 255}};
+    return ((a->half[0] & mask.half[0]) | a->half[1]) == 0;
+}
+
+/* Keyed: the remote end of a connection is the other side's choice. Short addresses take fewer words. */
 uint32_t tn_tuple_hash(const struct tn_stack *stack, const struct tn_tuple *t)
 {
     const uint64_t words[5] = {
-        t->local.half[0],
-        t->local.half[1],
-        t->remote.half[0],
-        t->remote.half[1],
         (uint64_t)t->local_port << 48 | (uint64_t)t->remote_port << 32 | (uint64_t)t->vrf << 16 |
             (uint64_t)(t->transport & 0xff) << 8 | t->family,
+        t->local.half[0],
+        t->remote.half[0],
+        t->local.half[1],
+        t->remote.half[1],
     };
+    if (is_short(&t->local) && is_short(&t->remote))
+        return (uint32_t)tn_siphash13_3(&stack->hash_key, words);
     return (uint32_t)tn_siphash13_5(&stack->hash_key, words);
 }
 

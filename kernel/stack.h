@@ -88,7 +88,6 @@ struct tn_slot {
     char name[32];
     enum tn_section section;
     bool started;
-    bool flush_requested;
     struct tn_manifest *manifest; /* own copy by tn_manifest_load; NULL for the core */
     struct tn_value *values;      /* the options as configured */
     void *options;                /* the block behind self.options */
@@ -190,7 +189,7 @@ struct tn_stack {
     struct tn_packet_queue looped; /* sent to this stack itself; worked on in the next batch */
     bool work_pending;             /* another step is needed at once */
     bool transmit_pending;         /* some interface has frames to send and is not blocked */
-    bool flush_pending;            /* some slot has flush_requested */
+    uint64_t flush_slots;          /* a bit for each slot that wants to be flushed when the batch ends */
     volatile bool stop;
     volatile int stop_fd;       /* wakes tn_stack_run() and tn_stack_wait(); -1 before the first of them */
     struct tn_watch stop_watch; /* on it */

@@ -24,13 +24,12 @@ static void fire_timer(void *context, struct tn_timer *timer)
 
 static void flush_plugins(struct tn_stack *stack)
 {
-    stack->flush_pending = false;
-    for (unsigned i = 0; i < TN_SLOTS_MAX; i++) {
-        struct tn_slot *slot = stack->slots[i];
-        if (!slot || !slot->flush_requested)
-            continue;
-        slot->flush_requested = false;
-        if (slot->self.plugin->flush)
+    static_assert(TN_SLOTS_MAX <= 64, "a bit a slot");
+    uint64_t slots = stack->flush_slots;
+    stack->flush_slots = 0;
+    for (; slots; slots &= slots - 1) {
+        struct tn_slot *slot = stack->slots[__builtin_ctzll(slots)];
+        if (slot && slot->self.plugin->flush)
             slot->self.plugin->flush(&slot->self);
     }
 }
@@ -49,10 +48,10 @@ static void work(struct tn_stack *stack)
         stack->work_pending = true;
     stack->trace_cause = cause;
     tn_sockets_deliver_events(stack);
-    if (stack->flush_pending)
+    if (stack->flush_slots)
         flush_plugins(stack);
     tn_interfaces_transmit(stack);
-    if (stack->looped.head || stack->flush_pending || tn_sockets_pending(stack))
+    if (stack->looped.head || stack->flush_slots || tn_sockets_pending(stack))
         stack->work_pending = true;
     stack->trace_cause = 0;
     stack->stepping = false;
@@ -67,7 +66,7 @@ bool tn_stack_step(struct tn_stack *stack)
 
 tn_time tn_stack_deadline(const struct tn_stack *stack)
 {
-    if (stack->work_pending || stack->flush_pending || stack->transmit_pending)
+    if (stack->work_pending || stack->flush_slots || stack->transmit_pending)
         return tn_stack_now(stack);
     return tn_wheel_deadline(&stack->wheel);
 }
