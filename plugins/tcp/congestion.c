@@ -248,8 +248,10 @@ bool tcp_cc_undo(struct tn_self *self, struct tcp_conn *conn)
 
 void tcp_cc_default(struct tn_self *self)
 {
-    uint16_t slot = self->core->plugin_find(self, "congestion", tcp_options(self)->congestion);
-    tcp_state(self)->congestion = slot == TN_SLOT_NONE ? 0 : slot;
+    struct tcp_state *state = tcp_state(self);
+    state->congestion = self->core->plugin_find(self, "congestion", tcp_options(self)->congestion);
+    if (state->congestion == TN_SLOT_NONE)
+        state->congestion = 0;
 }
 
 static void set_algorithm(struct tn_self *self, struct tcp_conn *conn, uint16_t slot)

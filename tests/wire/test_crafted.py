@@ -31,6 +31,9 @@ def patched(packet, **patches):
 
 
 class CraftedCase(harness.StackCase):
+    # What the stack says of its own accord would be taken for an answer.
+    config = harness.CONFIG.replace("arp: {{}}", "arp: {{ conflict-detection: off }}")
+
     def setUp(self):
         super().setUp()
         self.peer = Peer()

@@ -167,8 +167,8 @@ class Servers(DhcpCase):
     # conformance: 2131 4.4.5
     def test_kea_renews_rebinds_and_loses(self):
         need("kea-dhcp4")
+        self.run_stack()  # Kea wants an interface with somebody at the other end
         server = self.serve(Kea())
-        self.run_stack()
         address = self.lease_works(server, "kea.example")
         wait_until(lambda: self.counter("renewals") >= 2, 15, "two renewals")
         self.assertEqual(self.lease()["address"].split("/")[0], address)
