@@ -142,6 +142,8 @@ static bool advance(struct tn_self *self, struct tcp_conn *conn, const struct tc
     self->core->socket_acked(self, tcp_socket(conn), acked - fin);
     conn->flags |= TCP_PROGRESS;
     conn->progress_at = self->core->now(self);
+    if (tcp_pmtu(conn))
+        tcp_pmtu_acked(self, conn);
     delivery->acked = acked;
     measure(self, conn, delivery);
     bool restart = tcp_recovery_acked(self, conn, delivery);

@@ -27,8 +27,7 @@ static uint32_t flight_size(const struct tcp_conn *conn)
     return conn->snd_nxt - conn->snd_una;
 }
 
-/* The connection's record, made if there is none; NULL if there is no memory. */
-static struct tcp_cc *record(struct tn_self *self, struct tcp_conn *conn)
+struct tcp_cc *tcp_cc_record(struct tn_self *self, struct tcp_conn *conn)
 {
     if (!conn->cc)
         conn->cc = self->core->slab_alloc(tcp_state(self)->congestion_records);
@@ -40,7 +39,7 @@ static bool prepare(struct tn_self *self, struct tcp_conn *conn, struct call *ca
 {
     if (!conn->congestion)
         return false;
-    struct tcp_cc *cc = record(self, conn);
+    struct tcp_cc *cc = tcp_cc_record(self, conn);
     *call = (struct call){
         .plugin = self->core->plugin_at(self, conn->congestion),
         .c = {.cwnd = conn->cwnd,
@@ -93,6 +92,10 @@ void tcp_cc_free(struct tn_self *self, struct tcp_conn *conn)
     if (!cc)
         return;
     forget_saved(self, cc);
+    if (cc->pmtu) {
+        *cc = (struct tcp_cc){.pmtu = cc->pmtu};
+        return;
+    }
     self->core->slab_free(tcp_state(self)->congestion_records, cc);
     conn->cc = NULL;
 }
@@ -141,7 +144,7 @@ static uint32_t acknowledgements(const struct tcp_conn *conn, uint32_t octets)
 
 void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
 {
-    struct tcp_cc *cc = record(self, conn);
+    struct tcp_cc *cc = tcp_cc_record(self, conn);
     if (conn->flags & TCP_ECN_REDUCED) { /* RFC 3168 §6.1.2: no growth in the same round-trip time */
         if (cc && tcp_le(conn->snd_una, cc->reduced_at))
             return;
@@ -158,7 +161,7 @@ void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets)
 
 void tcp_cc_rtt(struct tn_self *self, struct tcp_conn *conn, tn_time rtt)
 {
-    struct tcp_cc *cc = record(self, conn);
+    struct tcp_cc *cc = tcp_cc_record(self, conn);
     uint32_t microseconds = (uint32_t)tn_min(rtt / TN_USEC, UINT32_MAX);
     if (cc && (!cc->rtt || microseconds < cc->rtt))
         cc->rtt = tcp_max32(microseconds, 1);
@@ -195,7 +198,7 @@ void tcp_cc_timeout(struct tn_self *self, struct tcp_conn *conn)
 
 bool tcp_cc_marked(struct tn_self *self, struct tcp_conn *conn)
 {
-    struct tcp_cc *cc = record(self, conn);
+    struct tcp_cc *cc = tcp_cc_record(self, conn);
     bool again = conn->flags & TCP_ECN_REDUCED && cc && tcp_lt(conn->snd_una, cc->reduced_at);
     if (again || !cc)
         return false;
@@ -220,7 +223,7 @@ void tcp_cc_recovered(struct tn_self *self, struct tcp_conn *conn)
 void tcp_cc_save(struct tn_self *self, struct tcp_conn *conn)
 {
     tcp_cc_decide(self, conn);
-    struct tcp_cc *cc = record(self, conn);
+    struct tcp_cc *cc = tcp_cc_record(self, conn);
     if (!cc)
         return;
     if (!cc->saved)

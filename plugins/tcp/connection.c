@@ -234,6 +234,15 @@ int tcp_find_path(struct tn_self *self, struct tcp_conn *conn)
     return 0;
 }
 
+void tcp_pmtu_free(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_pmtu *p = tcp_pmtu(conn);
+    if (!p)
+        return;
+    self->core->slab_free(tcp_state(self)->pmtu_records, p);
+    conn->cc->pmtu = NULL;
+}
+
 /* ---- The end ---- */
 
 void tcp_release(struct tn_self *self, struct tcp_conn *conn)
@@ -243,6 +252,7 @@ void tcp_release(struct tn_self *self, struct tcp_conn *conn)
     tcp_unschedule(self, conn);
     tcp_flight_release(self, conn, true);
     tcp_reassembly_free(self, conn);
+    tcp_pmtu_free(self, conn);
     tcp_cc_free(self, conn);
     self->core->socket_free(self, tcp_socket(conn));
 }

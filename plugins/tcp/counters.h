@@ -44,7 +44,11 @@
     X(SOFT_ERRORS, "soft-errors", "Errors of the network that end nothing")                               \
     X(PATH_MTU_LOWERED, "path-mtu-lowered", "Times the network said that segments are too large")         \
     X(ECN_MARKS_IN, "ecn-marks-in", "Segments with data that a router had marked (RFC 3168)")             \
-    X(ECN_REDUCTIONS, "ecn-reductions", "Windows lowered because a router had marked what was sent")
+    X(ECN_REDUCTIONS, "ecn-reductions", "Windows lowered because a router had marked what was sent")      \
+    X(BLACK_HOLES, "black-holes", "Times large segments seemed to vanish, and smaller ones were sent")    \
+    X(MTU_PROBES, "mtu-probes", "Larger segments sent to see whether they pass (RFC 4821)")               \
+    X(MTU_PROBES_LOST, "mtu-probes-lost", "… that did not")                                               \
+    X(PATH_MTU_RAISED, "path-mtu-raised", "… that did")
 
 #define TCP_DROPS(X)                                                                                       \
     X(TOO_SHORT, "too-short", "Shorter than a header")                                                     \

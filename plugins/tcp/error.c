@@ -5,36 +5,6 @@
  * it). */
 #include "tcp.h"
 
-/* RFC 1191 §7: where the router does not say what would fit. */
-static uint16_t next_plateau(uint32_t mtu)
-{
-    static const uint16_t plateaus[] = {65535, 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68};
-    for (size_t i = 0; i < TN_ARRAY_SIZE(plateaus); i++)
-        if (plateaus[i] < mtu)
-            return plateaus[i];
-    return 68;
-}
-
-/* Segments are too large for the path: they get smaller, and what is in flight is sent again at once. That is no sign of
- * congestion (RFC 1191 §6.4). */
-static void lower_mtu(struct tn_self *self, struct tcp_conn *conn, uint32_t mtu)
-{
-    uint32_t now = conn->path_mtu ? tcp_min32(conn->path_mtu, conn->mtu) : conn->mtu;
-    if (mtu == 0)
-        mtu = next_plateau(now);
-    uint32_t least = tcp_socket(conn)->family == AF_INET ? 68 : 1280; /* RFC 1191 §3, RFC 8201 §4 */
-    mtu = tcp_max32(mtu, least);
-    if (mtu >= now)
-        return;
-    tn_count(self, TCP_PATH_MTU_LOWERED);
-    conn->path_mtu = (uint16_t)mtu;
-    tcp_update_mss(self, conn);
-    tcp_runs_lose_all(self, conn);
-    if (conn->state < TCP_ST_ESTABLISHED)
-        conn->flags |= TCP_SYN_DUE;
-    tcp_schedule(self, conn);
-}
-
 static bool in_flight(const struct tcp_conn *conn, uint32_t seq)
 {
     return tcp_le(conn->snd_una, seq) && tcp_lt(seq, conn->snd_nxt);
@@ -76,7 +46,7 @@ void tcp_error(struct tn_self *self, const struct tn_net_error *error)
     if (conn->state < TCP_ST_SYN_SENT || !in_flight(conn, seq))
         return;
     if (error->error == EMSGSIZE) {
-        lower_mtu(self, conn, error->mtu);
+        tcp_pmtu_too_big(self, conn, seq, error);
         self->core->path_mtu(self, error); /* others that send there need not lose a packet to learn it */
     } else if (error->hard && is_being_opened(conn)) {
         tcp_finish(self, conn, error->error);

@@ -137,8 +137,24 @@ static bool worth_sending(struct tcp_conn *conn, uint32_t len)
     return tcp_socket(conn)->flags & TN_SOCK_NODELAY || !tcp_lt(conn->snd_una, conn->small_end);
 }
 
+/* A segment that is larger than others, to see whether it passes (pmtu.c). */
+static void send_mtu_probe(struct tn_self *self, struct tcp_conn *conn)
+{
+    uint32_t len = tcp_pmtu_probe_due(self, conn, unsent(conn), usable_window(conn));
+    if (len == 0 || pipe_full(conn, len))
+        return;
+    uint32_t seq = conn->snd_nxt;
+    uint16_t mss = conn->mss;
+    conn->mss = (uint16_t)len; /* or it would be cut */
+    if (send_next(self, conn, len, false))
+        tcp_pmtu_probe_sent(self, conn, seq, seq + len);
+    conn->mss = mss;
+}
+
 static void send_new(struct tn_self *self, struct tcp_conn *conn)
 {
+    if (tcp_pmtu(conn))
+        send_mtu_probe(self, conn);
     for (;;) {
         uint32_t queued = unsent(conn);
         uint32_t window = usable_window(conn);

@@ -55,7 +55,9 @@ static void find_lost(struct tn_self *self, struct tcp_conn *conn, uint32_t octe
     if (again)
         tn_count(self, TCP_LOST_RETRANSMITS);
     if (conn->phase == TCP_PHASE_OPEN && conn->flight->lost > before) {
-        enter_recovery(self, conn, octets);
+        if (!tcp_pmtu_probe_lost(self, conn))
+
+            enter_recovery(self, conn, octets);
     } else if (again && conn->phase == TCP_PHASE_RECOVERY && !(conn->flags & TCP_CWND_HALVED)) {
         conn->flags |= TCP_CWND_HALVED;
         reduce(self, conn, octets);

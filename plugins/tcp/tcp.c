@@ -29,6 +29,9 @@
 #define FLIGHTS_LIMIT (1u << 20)
 #define BLOCKS_LIMIT  (1u << 20)
 
+/* Connections whose path has a smaller MTU than their interface. */
+#define PMTU_LIMIT (1u << 20)
+
 /* Connections that send at a time, twice: what was before a reduction is kept, too. */
 #define CONGESTION_LIMIT (1u << 20)
 
@@ -43,6 +46,7 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
         self->core->slab_create(self, "tcp-reassembly", sizeof(struct tcp_reassembly), BLOCKS_LIMIT);
     state->congestion_records =
         self->core->slab_create(self, "tcp-congestion", sizeof(struct tcp_cc), CONGESTION_LIMIT);
+    state->pmtu_records = self->core->slab_create(self, "tcp-path-mtus", sizeof(struct tcp_pmtu), PMTU_LIMIT);
     tcp_cc_default(self);
     int half_open = self->core->flows_create(self, "tcp-half-open", sizeof(struct tcp_half_open),
                                              (size_t)tcp_options(self)->half_open_limit);
@@ -51,7 +55,7 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
     state->half_open_kind = (uint16_t)half_open;
     state->time_wait_kind = (uint16_t)time_wait;
     if (half_open >= 0 && time_wait >= 0 && state->runs && state->flights && state->blocks &&
-        state->reassemblies && state->congestion_records)
+        state->reassemblies && state->congestion_records && state->pmtu_records)
         return 0;
     tn_text_add(why, "no memory for the records of what is in flight, half open and waiting");
     return -ENOMEM;

@@ -11,6 +11,7 @@
  *     connection.c      states, the list of connections with something to send, deadlines, the end
  *     ecn.c             explicit congestion notification (RFC 3168)
  *     numbers.c         initial sequence numbers (RFC 6528)
+ *     pmtu.c            the path's MTU (RFC 1191, RFC 4821)
  *     segment.c         making segments and sending them
  *     reply.c           segments that no socket sends
  *     syn_queue.c       half-open connections: their records
@@ -97,6 +98,7 @@ struct tcp_state {
     struct tn_slab *blocks;             /* struct tcp_block */
     struct tn_slab *reassemblies;       /* struct tcp_reassembly */
     struct tn_slab *congestion_records; /* struct tcp_cc */
+    struct tn_slab *pmtu_records;       /* struct tcp_pmtu */
     uint16_t congestion;                /* slot of the algorithm that the option names; 0: it is not there */
 
     uint16_t half_open_kind; /* of flows */
@@ -305,16 +307,29 @@ struct tcp_reassembly {
     uint32_t held; /* packets */
 };
 
-/* What congestion control remembers of a connection that sends (congestion.c). */
+/* What congestion control remembers of a connection that sends (congestion.c), or that knows a smaller path MTU. */
 struct tcp_cc {
-    struct tcp_cc *saved; /* as it was before the last reduction; NULL: it can't be undone */
-    uint32_t cwnd;        /* in a saved one: of the connection, then */
+    struct tcp_pmtu *pmtu; /* NULL: the interface's MTU is the path's, for all that is known */
+    struct tcp_cc *saved;  /* as it was before the last reduction; NULL: it can't be undone */
+    uint32_t cwnd;         /* in a saved one: of the connection, then */
     uint32_t ssthresh;
     uint32_t acked;      /* told of in this batch: octets … */
     uint32_t count;      /* … and acknowledgements */
     uint32_t reduced_at; /* with TCP_ECN_REDUCED: snd_nxt then */
     uint32_t rtt;        /* least round-trip time measured in this batch, microseconds; 0: none */
     uint64_t record[TN_CONGESTION_RECORD / 8];
+};
+
+/* The search for the path's MTU, where it is less than the interface's (pmtu.c). MTUs are sizes of IP packets. */
+struct tcp_pmtu {
+    uint32_t at;    /* tcp_clock() from which a probe may be sent */
+    uint32_t seq;   /* the probe's octets … */
+    uint32_t end;   /* … and what follows them */
+    uint16_t low;   /* passes */
+    uint16_t high;  /* may pass; nothing larger does */
+    uint16_t size;  /* of the probe that is due */
+    uint16_t probe; /* … that is in flight; 0: none */
+    bool whole;     /* the next probe is of `high` itself */
 };
 
 /* The record behind a socket (tn_socket_state()). Octets of the stream lie in the socket's queues: tx.head's first
@@ -455,6 +470,11 @@ struct tcp_time_wait {
 };
 static_assert(sizeof(struct tcp_time_wait) == 40, "with IPv4 addresses and its share of the table 56 bytes");
 
+static inline struct tcp_pmtu *tcp_pmtu(const struct tcp_conn *conn)
+{
+    return conn->cc ? conn->cc->pmtu : NULL;
+}
+
 static inline struct tn_socket *tcp_socket(struct tcp_conn *conn)
 {
     return tn_socket_of(conn);
@@ -549,8 +569,11 @@ tn_time tcp_rto(const struct tn_self *self, const struct tcp_conn *conn);
 
 /* ---- congestion.c ---- */
 
+/* The connection's record, made if there is none; NULL if there is no memory. */
+struct tcp_cc *tcp_cc_record(struct tn_self *self, struct tcp_conn *conn);
 /* The handshake is complete; mss is known. */
 void tcp_cc_init(struct tn_self *self, struct tcp_conn *conn);
+/* Forgets what congestion control knows; the record goes, unless a smaller path MTU is known. */
 void tcp_cc_free(struct tn_self *self, struct tcp_conn *conn);
 /* New data was acknowledged, not in fast recovery. */
 void tcp_cc_acked(struct tn_self *self, struct tcp_conn *conn, uint32_t octets);
@@ -701,6 +724,8 @@ void tcp_arm_flight(struct tn_self *self, struct tcp_conn *conn);
 tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn);
 /* The path is found (again) if need be, and mss follows it. 0 or a negative errno. */
 int tcp_find_path(struct tn_self *self, struct tcp_conn *conn);
+/* Forgets what was learnt in the search for the path's MTU (pmtu.c). */
+void tcp_pmtu_free(struct tn_self *self, struct tcp_conn *conn);
 /* Recomputes mss from the path's MTU and the peer's MSS. */
 void tcp_update_mss(struct tn_self *self, struct tcp_conn *conn);
 /* Lets go of everything, and of the socket. The record may be gone afterwards. */
@@ -745,6 +770,23 @@ struct tcp_ends tcp_flow_ends(struct tn_self *self, const struct tn_flow *flow);
 uint32_t tcp_initial_sequence(struct tn_self *self, const struct tcp_ends *ends);
 /* What is added to tcp_clock() in timestamps, not the same for all connections (RFC 7323 §5.4). */
 uint32_t tcp_timestamp_offset(struct tn_self *self, const struct tcp_ends *ends);
+
+/* ---- pmtu.c ---- */
+
+/* A router says that a packet whose segment began with `seq` is too big. */
+void tcp_pmtu_too_big(struct tn_self *self, struct tcp_conn *conn, uint32_t seq,
+                      const struct tn_net_error *error);
+/* The retransmission timer has run out, for the (conn->backoff + 1)th time in a row; first in flight is a run of `len` octets.
+ * Before the timeout is taken for congestion. */
+void tcp_pmtu_timeout(struct tn_self *self, struct tcp_conn *conn, uint32_t len);
+/* Octets were found lost while none had been: whether they are a probe's alone, which is no sign of congestion. */
+bool tcp_pmtu_probe_lost(struct tn_self *self, struct tcp_conn *conn);
+/* snd_una has moved. There is a record. */
+void tcp_pmtu_acked(struct tn_self *self, struct tcp_conn *conn);
+/* How many octets the next segment should have to be a probe, of `queued` that wait and a usable window; 0: no probe now. */
+uint32_t tcp_pmtu_probe_due(struct tn_self *self, struct tcp_conn *conn, uint32_t queued, uint32_t window);
+/* It was sent. */
+void tcp_pmtu_probe_sent(struct tn_self *self, struct tcp_conn *conn, uint32_t seq, uint32_t end);
 
 /* ---- segment.c ---- */
 

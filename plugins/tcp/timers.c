@@ -73,6 +73,8 @@ static void retransmit(struct tn_self *self, struct tcp_conn *conn)
     } else if (conn->flags & TCP_PERSIST || conn->snd_wnd == 0) { /* MUST-35: shrunk to nothing, too */
         persist(self, conn);
     } else if (conn->snd_una != conn->snd_nxt) {
+        if (conn->flight && conn->flight->head)
+            tcp_pmtu_timeout(self, conn, conn->flight->head->end - conn->flight->head->start);
         tcp_recovery_timeout(self, conn);
         back_off(self, conn);
         tcp_start_retransmit(self, conn);

@@ -5,7 +5,8 @@
  * done on the way out, by the options of the sending interface; a wire with different options at its two ends
  * is asymmetric. A frame meets, in this order:
  *
- *     loss        it ends here
+ *     path-mtu    if it is longer, it ends here
+ *     loss        so it does by chance
  *     duplicate   a clone follows it, which meets all that is below by itself
  *     corrupt     one bit of it, on a copy: a clone's bytes belong to others too
  *     rate        it waits until the line is free, then occupies it for its length in bits
@@ -26,6 +27,7 @@
 #include <errno.h>
 
 #include "tenon/plugin.h"
+#include "tenon/proto/ether.h"
 
 #define WIRE_COUNTERS(X)                                             \
     X(DUPLICATED, "duplicated", "Frames that were sent twice")       \
@@ -34,6 +36,7 @@
 
 #define WIRE_DROPS(X)                                                                          \
     X(LOST, "lost", "Lost by chance, as the option loss says")                                 \
+    X(TOO_LONG, "too-long", "Longer than the option path-mtu says")                            \
     X(QUEUE_FULL, "queue-full", "As many frames were on their way as the option queue allows") \
     X(NO_MEMORY, "no-memory", "No packet for a copy to corrupt")
 
@@ -57,6 +60,7 @@ struct wire_options {
     double duplicate;
     double reorder;
     double corrupt;
+    int64_t path_mtu;
     int64_t rate;
     int64_t queue;
     int64_t seed;
@@ -175,10 +179,26 @@ static void wire_send(struct tn_self *self, struct tn_interface *ifc, struct tn_
     wire_enqueue(self, ifc, &link->late, packet, sent + options->delay + jitter);
 }
 
+/* Longer than the path takes; of a super-frame, each of its segments. */
+static bool wire_is_too_long(struct tn_self *self, const struct wire_options *options,
+                             const struct tn_packet *packet)
+{
+    if (options->path_mtu == 0)
+        return false;
+    size_t len = packet->total - sizeof(struct tn_ether_header);
+    if (packet->gso != TN_GSO_NONE)
+        len = (size_t)(packet->transport - packet->network) + self->core->packet_segment(self, packet);
+    return len > (size_t)options->path_mtu;
+}
+
 static int wire_transmit(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet)
 {
     const struct wire_options *options = ifc->options;
     struct wire_link *link = ifc->link;
+    if (wire_is_too_long(self, options, packet)) {
+        tn_drop(self, packet, WIRE_DROP_TOO_LONG);
+        return 0;
+    }
     if (wire_happens(link, options->loss)) {
         tn_drop(self, packet, WIRE_DROP_LOST);
         return 0;
@@ -265,6 +285,7 @@ static const struct tn_option wire_options[] = {
     {"duplicate", TN_OPTION_PERCENT, offsetof(struct wire_options, duplicate)},
     {"reorder", TN_OPTION_PERCENT, offsetof(struct wire_options, reorder)},
     {"corrupt", TN_OPTION_PERCENT, offsetof(struct wire_options, corrupt)},
+    {"path-mtu", TN_OPTION_SIZE, offsetof(struct wire_options, path_mtu)},
     {"rate", TN_OPTION_RATE, offsetof(struct wire_options, rate)},
     {"queue", TN_OPTION_INT, offsetof(struct wire_options, queue)},
     {"seed", TN_OPTION_INT, offsetof(struct wire_options, seed)},

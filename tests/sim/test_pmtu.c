@@ -196,6 +196,7 @@ static void dont_lets_routers_fragment(void **state)
     send_in_two(1473, 1480);
 }
 
+/* conformance: 4821 9 */
 static void probe_heeds_the_interfaces_mtu_alone(void **state)
 {
     discover(IP_PMTUDISC_PROBE);

@@ -328,6 +328,20 @@ static void over_a_slow_wire_with_a_short_queue(void **state)
     transfer(run, 600 * TN_SEC);
 }
 
+/* Larger packets vanish without a word (RFC 4821 §7.7): both sides find out, and what fits in the end. */
+static void through_a_black_hole(void **state)
+{
+    struct run run = {
+        .seed = seed_or(8), .wire = "delay: 10ms, path-mtu: 1300", .tcp = "{}", .octets = 5 * MEGABYTE};
+    transfer(run, 60 * TN_SEC);
+    run.wire = "delay: 10ms, path-mtu: 1300, loss: 2%, gso: on";
+    transfer(run, 600 * TN_SEC);
+    run.wire = "delay: 10ms, path-mtu: 600";
+    run.tcp = "{ sack: no, timestamps: no, congestion: newreno }";
+    run.octets = MEGABYTE;
+    transfer(run, 600 * TN_SEC);
+}
+
 /* Super-frames are lost and sent again as super-frames: corruption is found although no checksum was completed. */
 static void super_frames_over_a_bad_wire(void **state)
 {
@@ -418,6 +432,7 @@ int main(void)
         cmocka_unit_test(through_small_buffers),
         cmocka_unit_test(through_a_small_pool),
         cmocka_unit_test(over_a_slow_wire_with_a_short_queue),
+        cmocka_unit_test(through_a_black_hole),
         cmocka_unit_test(super_frames_over_a_bad_wire),
         cmocka_unit_test(super_frames_over_a_clean_wire),
         cmocka_unit_test(buffers_grow_to_fill_a_long_path),
