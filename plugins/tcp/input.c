@@ -66,19 +66,25 @@ static bool ack_in_range(const struct tcp_conn *conn, uint32_t ack)
 
 /* ---- §3.10.7.4, first: sequence number ---- */
 
-/* RFC 7323 §5.3 R1: a timestamp from the past, unless there was none for so long that it may have wrapped (§5.5). */
-static bool is_old_timestamp(struct tn_self *self, const struct tcp_conn *conn, const struct tcp_segment *seg)
+/* RFC 7323 §5.5: there was none for so long that the peer's clock may have wrapped. */
+static bool is_outdated(struct tn_self *self, const struct tcp_conn *conn)
 {
     const uint32_t idle = 24u * 24 * 3600 * 1000; /* 24 days of milliseconds */
+    return tcp_clock(self) - conn->ts_recent_at >= idle;
+}
+
+/* RFC 7323 §5.3 R1: a timestamp from the past. */
+static bool is_old_timestamp(struct tn_self *self, const struct tcp_conn *conn, const struct tcp_segment *seg)
+{
     return conn->flags & TCP_TS_RECENT && seg->has_timestamps && tcp_lt(seg->ts_value, conn->ts_recent) &&
-           tcp_clock(self) - conn->ts_recent_at < idle;
+           !is_outdated(self, conn);
 }
 
 /* RFC 7323 §4.3 (2) */
 static void note_timestamp(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
 {
-    if (!seg->has_timestamps || !tcp_le(conn->ts_recent, seg->ts_value) ||
-        !tcp_le(seg->seq, conn->last_ack_sent))
+    bool newer = tcp_le(conn->ts_recent, seg->ts_value) || is_outdated(self, conn);
+    if (!seg->has_timestamps || !newer || !tcp_le(seg->seq, conn->last_ack_sent))
         return;
     conn->ts_recent = seg->ts_value;
     conn->ts_recent_at = tcp_clock(self);

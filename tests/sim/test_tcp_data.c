@@ -259,6 +259,7 @@ static void segments_fit_mss_and_options(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 7323 A */
 static void timestamps_leave_less_room(void **state)
 {
     dialogue_start(&d, "{}");
@@ -311,6 +312,7 @@ static void nodelay_releases_what_waited(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 6928 2 */
 /* RFC 6928 */
 static void initial_window_is_ten_segments(void **state)
 {
@@ -573,6 +575,7 @@ static void segment_without_the_agreed_timestamp_is_dropped(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 7323 4.3 */
 static void timestamp_is_echoed_of_the_segment_that_is_acknowledged(void **state)
 {
     established_with_timestamps();
@@ -604,6 +607,37 @@ static void timestamp_is_found_at_any_alignment(void **state)
     established_with_timestamps();
     peer(&d, "P. 1:11 ack 1 <nop,TS val 1010 ecr 0,nop>");
     stack(&d, ". 1 ack 11 <nop,nop,TS val * ecr 1010>");
+    dialogue_stop(&d);
+}
+
+/* conformance: 7323 5.4 clock */
+static void clock_of_timestamps_ticks_in_milliseconds(void **state)
+{
+    established_with_timestamps();
+    peer(&d, "P. 1:11 ack 1");
+    stack(&d, ". 1 ack 11");
+    uint32_t before = d.ts_heard;
+    tn_sim_run(d.sim, 1500 * TN_MSEC);
+    peer(&d, "P. 1:11 ack 1"); /* again: acknowledged at once */
+    stack(&d, ". 1 ack 11");
+    assert_int_equal(d.ts_heard - before, 1500);
+    dialogue_stop(&d);
+}
+
+/* conformance: 7323 5.4 offset */
+static void timestamps_begin_with_an_offset_of_each_connection(void **state)
+{
+    uint32_t first[2];
+    dialogue_start(&d, "{}");
+    user_listens(&d);
+    for (int i = 0; i < 2; i++, d.peer_port++) {
+        d.iss_known = false;
+        peer(&d, "S 0 <mss 1460,nop,nop,TS val 1000 ecr 0>");
+        stack(&d, "S. 0 ack 1");
+        first[i] = d.ts_heard;
+    }
+    uint32_t apart = first[0] - first[1];
+    assert_true(apart > 1000 && apart < UINT32_MAX - 1000); /* at the same time */
     dialogue_stop(&d);
 }
 
@@ -743,6 +777,8 @@ int main(void)
         cmocka_unit_test(timestamp_is_echoed_of_the_segment_that_is_acknowledged),
         cmocka_unit_test(timestamp_of_repeated_data_is_echoed),
         cmocka_unit_test(timestamp_is_found_at_any_alignment),
+        cmocka_unit_test(clock_of_timestamps_ticks_in_milliseconds),
+        cmocka_unit_test(timestamps_begin_with_an_offset_of_each_connection),
         cmocka_unit_test(trace_describes_segments_and_states),
         cmocka_unit_test(nothing_is_sent_while_idle),
         cmocka_unit_test(keepalive_probes_an_idle_peer),
