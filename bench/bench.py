@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -291,6 +292,40 @@ def machine():
     return f"{os.cpu_count()} x {model}, Linux {platform.release()}"
 
 
+def perf(*arguments):
+    done = run("perf", *arguments, check=False, timeout=120)
+    if done.returncode != 0:
+        raise AssertionError(f"perf {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def profile(subject, work, seconds, lines):
+    """Where the subject's process spends its time during that work: [(percent, where, symbol)], most first."""
+    data = isolate.scratch_directory("perf") / "data"
+    recorder = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "4999", "-o", str(data), "-p", str(subject.pid())],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    load(subject, work.arguments, seconds)
+    recorder.send_signal(signal.SIGINT)
+    recorder.wait(30)
+    rows = []
+    for line in perf("report", "-i", data, "--stdio", "--no-children", "-s", "dso,sym").splitlines():
+        fields = line.split(None, 4)
+        if len(fields) >= 4 and fields[0].endswith("%"):
+            rows.append((float(fields[0][:-1]), fields[1], " ".join(fields[3:])))
+    return rows[:lines]
+
+
+def profiles(everyone, works, seconds):
+    """A table for each kind of work, of Tenon's process alone."""
+    for subject in everyone:
+        if not isinstance(subject, Tenon):
+            continue
+        for work in works:
+            rows = profile(subject, work, seconds, 14)
+            print(f"### {work.title} ({subject.name})\n\n| share | where | symbol |\n|---:|---|---|")
+            print("\n".join(f"| {percent:.1f} % | {where} | `{symbol}` |" for percent, where, symbol in rows) + "\n")
+
+
 def verify(everyone, size):
     """Bytes that are known, all ways; the load generator ends with an error if one is wrong."""
     for subject in everyone:
@@ -315,6 +350,9 @@ def body(options):
             verify(everyone, options.verify_bytes)
             return
         works = [w for w in WORKS if not options.works or w.name in options.works]
+        if options.profile:
+            profiles(everyone, works, options.seconds)
+            return
         results = measure(works, everyone, options.rounds, options.seconds)
     finally:
         for subject in everyone:
@@ -344,6 +382,8 @@ def arguments():
                         help="only these: kernel, tenon, tenon-plain, lwip")
     parser.add_argument("--verify", action="store_true", help="no figures that count, but every byte of bulk transfers is compared")
     parser.add_argument("--verify-bytes", type=int, default=1 << 28, help="how many, each way (256 MiB)")
+    parser.add_argument("--profile", action="store_true",
+                        help="no comparison, but where Tenon's process spends its time (perf)")
     parser.add_argument("--json", type=pathlib.Path, default=BUILD / "bench.json", help="where all figures are written (%(default)s)")
     parser.add_argument("--svg", type=pathlib.Path, default=BUILD / "bench.svg", help="where the comparison is drawn (%(default)s)")
     options = parser.parse_args()

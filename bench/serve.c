@@ -205,6 +205,8 @@ static void open_source(enum kind kind, int type)
     s->listens = type == SOCK_STREAM;
     s->datagrams = type == SOCK_DGRAM;
     setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (s->listens) /* whatever the machine's default is */
+        (void)setsockopt(s->fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
     if (bind(s->fd, (struct sockaddr *)&at, sizeof(at)) < 0 || (s->listens && listen(s->fd, 1024) < 0))
         die("bind");
     watch(s, EPOLLIN, EPOLL_CTL_ADD);

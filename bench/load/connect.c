@@ -18,6 +18,7 @@ static int connect_from(const struct load *load, uint16_t *port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         load_die("socket");
+    load_use_cubic(fd);
     do {
         *port = *port < FIRST_PORT ? FIRST_PORT : (uint16_t)(*port + 1);
         from.sin_port = htons(*port);

@@ -58,6 +58,11 @@ void *load_alloc(size_t size)
     return memory;
 }
 
+void load_use_cubic(int fd)
+{
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
+}
+
 int load_connect(const struct load *load, uint16_t port, bool nonblocking)
 {
     static const int on = 1;
@@ -66,6 +71,7 @@ int load_connect(const struct load *load, uint16_t port, bool nonblocking)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         load_die("socket");
+    load_use_cubic(fd);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));

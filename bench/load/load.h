@@ -59,6 +59,8 @@ double load_histogram_share(const struct load_histogram *h, double share);
 int64_t load_now(void);
 /* Says what could not be done (with errno) and ends the program. */
 _Noreturn void load_die(const char *what);
+/* The kernel's default differs from machine to machine; the measure is CUBIC, where the kernel has it. */
+void load_use_cubic(int fd);
 /* Zeroed memory; ends the program where there is none. */
 void *load_alloc(size_t size);
 /* A connection to a port of the address under load, not blocking if `nonblocking`. */
