@@ -5,8 +5,8 @@
 #include "tool.h"
 
 static const struct verb *const verbs[] = {
-    &verb_run,  &verb_check,    &verb_show, &verb_swap,  &verb_reload,
-    &verb_stop, &verb_describe, &verb_ping, &verb_trace, &verb_version,
+    &verb_run,      &verb_check, &verb_show,       &verb_swap,  &verb_reload,  &verb_stop,
+    &verb_describe, &verb_ping,  &verb_traceroute, &verb_trace, &verb_version,
 };
 
 static int print_overview(FILE *out)

@@ -28,7 +28,7 @@ struct verb {
 };
 
 extern const struct verb verb_run, verb_check, verb_show, verb_swap, verb_reload, verb_describe, verb_ping,
-    verb_trace, verb_version, verb_stop;
+    verb_traceroute, verb_trace, verb_version, verb_stop;
 
 /* ---- usage.c ---- */
 

@@ -261,6 +261,8 @@ struct tn_net_error {
     uint32_t
         mtu_least; /* with EMSGSIZE: a lower one is not believed; what is longer goes in fragments then */
     tn_time mtu_lifetime; /* … how long to believe it */
+    struct tn_addr from;  /* who says so */
+    uint8_t type, code;   /* of the message, as its protocol numbers them */
 };
 
 /* A transport: gives sockets their meaning. Packets come in by its claims on TN_TABLE_IPPROTO, errors by

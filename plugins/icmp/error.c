@@ -109,8 +109,13 @@ int icmp_error_input(struct tn_self *self, const struct tn_packet *packet)
     struct icmp_meaning meaning;
     if (icmp_meaning_of(header, &meaning) < 0)
         return ICMP_DROP_BAD_CODE;
-    struct tn_net_error error = {
-        .family = AF_INET, .vrf = packet->vrf, .hard = meaning.hard, .error = meaning.error};
+    struct tn_net_error error = {.family = AF_INET,
+                                 .vrf = packet->vrf,
+                                 .hard = meaning.hard,
+                                 .error = meaning.error,
+                                 .from = packet->src,
+                                 .type = header->type,
+                                 .code = header->code};
     uint32_t total;
     int drop = icmp_read_quote(&c, &error, &total);
     if (drop != ICMP_OK)

@@ -205,7 +205,8 @@ static const struct tn_option icmp_option_list[] = {
 static const struct tn_command icmp_commands[] = {
     {
         .name = "ping",
-        .help = "to=ADDRESS [count=4] [interval=1000 ms] [size=56] [timeout=1000 ms] [df=0] [vrf=0]: sends "
+        .help = "to=ADDRESS [count=4] [interval=1000 ms] [size=56] [timeout=1000 ms] [df=0] [ttl=0] [vrf=0]: "
+                "sends "
                 "echo requests",
         .start = icmp_ping_start,
         .cancel = icmp_ping_cancel,

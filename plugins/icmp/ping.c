@@ -23,6 +23,7 @@ struct icmp_ping {
     uint16_t id;
     uint16_t vrf;
     bool dont_fragment;
+    uint8_t ttl;     /* of requests; 0: the default */
     uint32_t size;   /* bytes of data */
     uint32_t count;  /* requests to send; 0: until cancelled */
     uint32_t next;   /* sequence number of the next request; the first is 1 */
@@ -137,6 +138,7 @@ static int icmp_send_request(struct tn_self *self, struct icmp_ping *p, uint32_t
     packet->src = p->src;
     packet->dst = p->dst;
     packet->flags = p->dont_fragment ? TN_PKT_DONT_FRAGMENT : 0;
+    packet->ttl = p->ttl;
     tn_count(self, ICMP_ECHOS_OUT);
     return self->core->network_output(self, packet, &p->path);
 }
@@ -236,13 +238,30 @@ bool icmp_ping_reply(struct tn_self *self, const struct tn_packet *packet,
     return true;
 }
 
+/* Who said that a request did not arrive, and how long after it was sent. */
+static void icmp_put_reporter(struct tn_self *self, struct icmp_ping *p, const struct tn_net_error *error,
+                              tn_time after)
+{
+    char from[TN_ADDR_TEXT];
+    struct tn_text t = tn_text_init(from, sizeof(from));
+    tn_text_ipv4(&t, error->from.bytes);
+    self->core->job_put_text(p->job, "from", from);
+    self->core->job_put_number(p->job, "type", error->type);
+    self->core->job_put_number(p->job, "code", error->code);
+    self->core->job_put_number(p->job, "after-ns", (int64_t)after);
+    if (error->error == EMSGSIZE)
+        self->core->job_put_number(p->job, "mtu", error->mtu);
+}
+
 bool icmp_ping_error(struct tn_self *self, const struct tn_net_error *error, uint16_t id, uint16_t wire_seq)
 {
     uint32_t seq;
     struct icmp_ping *p = icmp_ping_find(self, id, wire_seq, &seq);
     if (!p || error->vrf != p->vrf || !tn_addr_equal(&error->dst, &p->dst))
         return false;
-    icmp_give_up(self, p, seq, icmp_error_text(error->error));
+    icmp_put_reporter(self, p, error, self->core->now(self) - p->probes[seq % PROBES_MAX].sent);
+    bool expired = error->type == TN_ICMP_TIME_EXCEEDED && error->code == TN_ICMP_TTL_EXCEEDED;
+    icmp_give_up(self, p, seq, expired ? "time to live exceeded" : icmp_error_text(error->error));
     icmp_ping_step(self, p);
     return true;
 }
@@ -274,18 +293,20 @@ static bool icmp_ping_arguments(struct tn_self *self, struct tn_job *job, struct
         self->core->job_fail(job, "to: expected the address of one host");
         return false;
     }
-    int64_t count, interval, size, timeout, vrf;
+    int64_t count, interval, size, timeout, vrf, ttl;
     if (!icmp_argument(self, job, "count", 4, 0, 1000000000, &count) ||
         !icmp_argument(self, job, "interval", 1000, 1, 3600000, &interval) ||
         !icmp_argument(self, job, "size", 56, 0, SIZE_MAX_DATA, &size) ||
         !icmp_argument(self, job, "timeout", 1000, 1, 3600000, &timeout) ||
-        !icmp_argument(self, job, "vrf", 0, 0, UINT16_MAX, &vrf))
+        !icmp_argument(self, job, "vrf", 0, 0, TN_VRF_MAX, &vrf) ||
+        !icmp_argument(self, job, "ttl", 0, 0, UINT8_MAX, &ttl))
         return false;
     p->count = (uint32_t)count;
     p->interval = (tn_time)interval * TN_MSEC;
     p->size = (uint32_t)size;
     p->timeout = (tn_time)timeout * TN_MSEC;
     p->vrf = (uint16_t)vrf;
+    p->ttl = (uint8_t)ttl;
     p->dont_fragment = self->core->job_number(job, "df", 0) != 0;
     return true;
 }

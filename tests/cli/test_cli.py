@@ -23,7 +23,7 @@ TENON = BUILD / "tools" / "tenon"
 PLUGINS = BUILD / "plugins-out"
 OWN_RUN = os.environ.get("TENON_CLI_OWN_RUN") == "1"
 
-VERBS = ["run", "check", "show", "swap", "reload", "stop", "describe", "ping", "trace", "version"]
+VERBS = ["run", "check", "show", "swap", "reload", "stop", "describe", "ping", "traceroute", "trace", "version"]
 CLIENTS = {"show": [], "swap": ["ether"], "reload": [], "stop": [], "ping": ["10.0.7.7"], "trace": []}
 
 CONFIG = """\

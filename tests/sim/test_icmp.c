@@ -597,6 +597,17 @@ static void reply_from_another_host_is_not_taken(void **state)
     expect_summary(1, 0);
 }
 
+static void time_to_live_ends_at_a_router_that_says_so(void **state)
+{
+    ask("{\"to\":\"10.0.7.1\",\"count\":1,\"ttl\":3}");
+    expect_icmp(8, 0);
+    assert_int_equal(seen.ttl, 3);
+    send_error(11, 0, 0, 28);
+    net_pass(&net, TN_MSEC);
+    expect_failure(1, "time to live exceeded");
+    expect_summary(1, 0);
+}
+
 static void error_about_a_request_is_its_answer(void **state)
 {
     ask("{\"to\":\"10.0.7.1\",\"count\":1}");
@@ -727,6 +738,7 @@ int main(void)
         C(replies_out_of_order_find_their_requests),
         C(ping_goes_on_across_a_swap),
         C(reply_from_another_host_is_not_taken),
+        C(time_to_live_ends_at_a_router_that_says_so),
         C(error_about_a_request_is_its_answer),
         C(silent_neighbour_is_reported_before_the_timeout),
         C(ping_that_does_not_fit_and_must_not_be_fragmented_says_so),
