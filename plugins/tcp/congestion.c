@@ -10,6 +10,8 @@
  * recovery's. */
 #include "tcp.h"
 
+#define NON_VALIDATED_PERIOD (5u * 60 * 1000) /* milliseconds: NVP of RFC 7661 §4.4 */
+
 /* One call of the algorithm. */
 struct call {
     struct tn_self *plugin;
@@ -29,8 +31,11 @@ static uint32_t flight_size(const struct tcp_conn *conn)
 
 struct tcp_cc *tcp_cc_record(struct tn_self *self, struct tcp_conn *conn)
 {
-    if (!conn->cc)
-        conn->cc = self->core->slab_alloc(tcp_state(self)->congestion_records);
+    if (conn->cc)
+        return conn->cc;
+    conn->cc = self->core->slab_alloc(tcp_state(self)->congestion_records);
+    if (conn->cc)
+        conn->cc->used_at = tcp_clock(self);
     return conn->cc;
 }
 
@@ -93,16 +98,23 @@ void tcp_cc_free(struct tn_self *self, struct tcp_conn *conn)
         return;
     forget_saved(self, cc);
     if (cc->pmtu) {
-        *cc = (struct tcp_cc){.pmtu = cc->pmtu};
+        *cc = (struct tcp_cc){.pmtu = cc->pmtu, .used_at = tcp_clock(self)};
         return;
     }
     self->core->slab_free(tcp_state(self)->congestion_records, cc);
     conn->cc = NULL;
 }
 
+/* What the window was, it may be again soon: slow start goes up to three quarters of it (RFC 7661 §4.4.3). */
+static void remember_window(struct tcp_conn *conn)
+{
+    conn->ssthresh = tcp_max32(conn->ssthresh, conn->cwnd - conn->cwnd / 4);
+}
+
 /* RFC 5681 §4.1 */
 void tcp_cc_idle(struct tn_self *self, struct tcp_conn *conn)
 {
+    remember_window(conn);
     conn->cwnd = tcp_min32(conn->cwnd, tcp_initial_window(self, conn));
     tcp_cc_free(self, conn);
 }
@@ -123,11 +135,28 @@ static void tell_acked(struct tn_self *self, struct tcp_conn *conn, const struct
     take(conn, &call);
 }
 
+/* RFC 7661 §4.4: a window of which less than half is used says little of the path any more. It stays for five minutes;
+ * then it is halved, and so every five minutes. What is in flight before the acknowledgement stands for pipeACK. */
+static void validate(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_cc *cc = conn->cc;
+    uint32_t now = tcp_clock(self);
+    if (conn->flags & TCP_CWND_LIMITED || flight_size(conn) + cc->acked > conn->cwnd / 2) {
+        cc->used_at = now;
+    } else if (now - cc->used_at >= NON_VALIDATED_PERIOD) {
+        cc->used_at = now;
+        remember_window(conn);
+        uint32_t least = tcp_min32(conn->cwnd, tcp_initial_window(self, conn));
+        conn->cwnd = tcp_max32(conn->cwnd / 2, least);
+    }
+}
+
 void tcp_cc_decide(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_cc *cc = conn->cc;
     if (!cc || cc->count == 0)
         return;
+    validate(self, conn);
     struct tn_congestion_ack ack = {.octets = cc->acked, .count = cc->count, .rtt = cc->rtt};
     cc->acked = 0;
     cc->count = 0;

@@ -315,6 +315,7 @@ struct tcp_cc {
     uint32_t ssthresh;
     uint32_t acked;      /* told of in this batch: octets … */
     uint32_t count;      /* … and acknowledgements */
+    uint32_t used_at;    /* tcp_clock() when at least half of the window was in use */
     uint32_t reduced_at; /* with TCP_ECN_REDUCED: snd_nxt then */
     uint32_t rtt;        /* least round-trip time measured in this batch, microseconds; 0: none */
     uint64_t record[TN_CONGESTION_RECORD / 8];

@@ -169,7 +169,7 @@ static void shrinking_window_gives_up_more(void **state)
     assert_int_equal(q->w_max, window);
 }
 
-/* conformance: 9438 4.6-flight */
+/* conformance: 9438 4.6-flight; 7661 4.4.1 */
 static void reduction_is_of_what_is_in_flight(void **state)
 {
     start(100, 100);
