@@ -135,19 +135,31 @@ enum tn_local tn_address_kind_in(const struct tn_stack *stack, uint8_t family, u
     return n->kind;
 }
 
-/* RFC 1122 §3.3.4.3: the address whose subnet holds the next hop, else the interface's first. */
+bool tn_address_is_link_local(const struct tn_stack *stack, uint8_t family, const struct tn_addr *addr)
+{
+    struct tn_self *network;
+    const struct tn_network_ops *ops = network_of(stack, family, &network);
+    return ops && ops->link_local && ops->link_local(network, addr);
+}
+
+/* RFC 1122 §3.3.4.3: the address whose subnet holds the next hop, else the interface's first; one of the link alone only if there
+ * is no other (RFC 3927 §2.6.1). */
 bool tn_address_source(const struct tn_stack *stack, uint8_t family, int vrf, uint16_t ifindex,
                        const struct tn_addr *near, struct tn_addr *out)
 {
     const struct tn_address *best = NULL;
+    bool best_is_last_choice = false;
     for (const struct address_entry *e = stack->addresses->of[ifindex]; e; e = e->next) {
         const struct tn_address *a = &e->address;
         if (a->family != family || (vrf >= 0 && a->vrf != vrf) || a->state != TN_ADDRESS_IN_USE)
             continue;
         bool holds = near && tn_prefix_holds(&a->addr, a->prefix_len, near);
-        if (!best || holds)
+        bool last_choice = tn_address_is_link_local(stack, family, &a->addr);
+        if (!best || holds || (best_is_last_choice && !last_choice)) {
             best = a;
-        if (holds || !near)
+            best_is_last_choice = last_choice;
+        }
+        if (holds || (!near && !last_choice))
             break;
     }
     if (best)
@@ -271,6 +283,16 @@ static void tell_network(struct tn_stack *stack, const struct tn_address *a, boo
         ops->address_changed(network, &ifc->pub, &a->addr, a->prefix_len, added);
 }
 
+static void tell_plugins(struct tn_stack *stack, const struct tn_address *a)
+{
+    struct tn_ifc *ifc = tn_interface_at(stack, a->ifindex);
+    for (unsigned i = 0; ifc && i < TN_SLOTS_MAX; i++) {
+        struct tn_slot *slot = stack->slots[i];
+        if (slot && slot->started && slot->self.plugin->addresses_changed)
+            slot->self.plugin->addresses_changed(&slot->self, &ifc->pub, a->family);
+    }
+}
+
 /* ---- In use, or not ---- */
 
 static int use(struct tn_stack *stack, struct address_entry *e)
@@ -288,6 +310,7 @@ static int use(struct tn_stack *stack, struct address_entry *e)
     a->state = TN_ADDRESS_IN_USE;
     tn_paths_changed(stack);
     tell_network(stack, a, true);
+    tell_plugins(stack, a);
     return 0;
 }
 
@@ -307,6 +330,7 @@ static void use_no_more(struct tn_stack *stack, struct address_entry *e)
     e->broadcast.kind = TN_LOCAL_NONE;
     e->address.state = TN_ADDRESS_TENTATIVE;
     tn_paths_changed(stack);
+    tell_plugins(stack, &e->address);
 }
 
 /* ---- Adding, removing ---- */

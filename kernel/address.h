@@ -50,6 +50,8 @@ enum tn_local tn_address_kind_in(const struct tn_stack *stack, uint8_t family, u
                                  const struct tn_addr *addr, uint16_t *ifindex);
 bool tn_address_source(const struct tn_stack *stack, uint8_t family, int vrf, uint16_t ifindex,
                        const struct tn_addr *near, struct tn_addr *out);
+/* Whether it is of one link alone (tn_network_ops.link_local). */
+bool tn_address_is_link_local(const struct tn_stack *stack, uint8_t family, const struct tn_addr *addr);
 uint16_t tn_address_first_interface(struct tn_stack *stack, uint8_t family, uint16_t vrf);
 
 /* ABI functions (plugin.h). */

@@ -101,20 +101,34 @@ static int find_multicast(struct path_query *q, struct tn_path *path)
     return choose_source(q, ifindex, q->dst);
 }
 
+static bool is_link_local(const struct path_query *q, const struct tn_addr *addr)
+{
+    return !tn_addr_is_zero(addr) && tn_address_is_link_local(q->stack, q->family, addr);
+}
+
+/* Packets from or to an address of one link alone go straight to their destination, whatever the routes say, on the link of the
+ * source if that is known (RFC 3927 §2.6.2). */
 static int find_unicast(struct path_query *q, struct tn_path *path)
 {
     const struct tn_route *route = tn_route_find(q->stack, q->family, q->vrf, q->dst, q->src_ifindex);
-    if (!route)
+    bool direct = is_link_local(q, q->dst) || is_link_local(q, &q->src);
+    if (!route && !direct)
         return -ENETUNREACH;
-    const struct tn_addr *hop = tn_addr_is_zero(&route->via) ? q->dst : &route->via;
-    set_link(q, path, TN_PATH_UNICAST, route->ifindex);
+    uint16_t ifindex = route && !(direct && q->src_ifindex) ? route->ifindex : default_interface(q);
+    const struct tn_ifc *ifc = tn_interface_at(q->stack, ifindex);
+    if (!ifc || !ifc->pub.up)
+        return -ENETUNREACH;
+    const struct tn_addr *hop = direct || tn_addr_is_zero(&route->via) ? q->dst : &route->via;
+    set_link(q, path, TN_PATH_UNICAST, ifindex);
     tn_pmtu_apply(q->stack, q->family, q->vrf, q->dst, path);
-    int err = choose_source(q, route->ifindex, hop);
+    int err = choose_source(q, ifindex, hop);
     if (err < 0)
         return err;
-    if (q->stack->interfaces[route->ifindex]->pub.lladdr_len == 0)
+    if (is_link_local(q, &q->src))
+        hop = q->dst; /* there was no other source */
+    if (ifc->pub.lladdr_len == 0)
         return 0;
-    path->neighbour = tn_neighbour_get(q->stack, route->ifindex, q->family, hop);
+    path->neighbour = tn_neighbour_get(q->stack, ifindex, q->family, hop);
     return path->neighbour ? 0 : -ENOBUFS;
 }
 

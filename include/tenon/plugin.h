@@ -213,6 +213,9 @@ struct tn_network_ops {
     /* `segment` (from the network header on) was cut from a super-frame as its `index`th, with a copy of the header: makes
      * length, identification and header checksum its own. May be NULL: super-frames then need a device that cuts them. */
     void (*fix_segment)(struct tn_self *self, struct tn_packet *segment, uint32_t index);
+    /* Whether `addr` is of one link alone: packets from and to it are never sent to a router, and it is the last choice for a
+     * source (RFC 3927 §2.6). May be NULL: none is. */
+    bool (*link_local)(struct tn_self *self, const struct tn_addr *addr);
 };
 
 /* Who finds neighbours' link addresses for a family (ARP, neighbour discovery). The state machine (RFC 4861
@@ -425,6 +428,10 @@ struct tn_plugin {
     /* The first socket of this stack has joined the group on the interface, or the last one left. May be NULL. */
     void (*group_event)(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                         const struct tn_addr *group, bool joined);
+
+    /* Other addresses of `ifc` are in use now, whoever brought them. Told in the middle of the change: whoever wants to change more
+     * does it later (by a timer). May be NULL. */
+    void (*addresses_changed)(struct tn_self *self, struct tn_interface *ifc, uint8_t family);
 };
 
 /* The one symbol that a plugin exports. */

@@ -120,9 +120,10 @@ bool arp_claim(struct tn_self *self, struct tn_interface *ifc, const struct tn_a
 {
     const struct arp_options *o = arp_options(self);
     struct arp_claim *claim = NULL;
+    bool link_local = tn_ipv4_is_link_local(addr->bytes); /* RFC 3927 §2.2: always looked for first */
     if (ifc->lladdr_len != ARP_LLADDR_LEN)
         return true;
-    if (o->detection != ARP_DETECTION_OFF)
+    if (o->detection != ARP_DETECTION_OFF || link_local)
         claim = self->core->slab_alloc(arp_state(self)->claims);
     if (!claim) {
         arp_send_announcement(self, ifc, addr);
@@ -134,7 +135,7 @@ bool arp_claim(struct tn_self *self, struct tn_interface *ifc, const struct tn_a
     claim->next = *bucket;
     *bucket = claim;
     begin_looking(self, claim);
-    return o->detection == ARP_DETECTION_OPTIMISTIC && !brought;
+    return o->detection == ARP_DETECTION_OPTIMISTIC && !brought && !link_local;
 }
 
 void arp_release(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr)

@@ -20,7 +20,9 @@ void arp_send(struct tn_self *self, struct tn_interface *ifc, enum tn_arp_op op,
     memcpy(arp->target_lladdr, target_lladdr, ARP_LLADDR_LEN);
     memcpy(arp->target, target, TN_IPV4_ADDR_LEN);
     packet->network = tn_packet_offset(packet);
-    self->core->frame_output(self, ifc, packet, to, TN_ETHERTYPE_ARP);
+    /* RFC 3927 §2.5: so that two stations with the same link-local address soon notice. */
+    bool everybody = tn_ipv4_is_link_local(sender);
+    self->core->frame_output(self, ifc, packet, everybody ? ifc->broadcast : to, TN_ETHERTYPE_ARP);
 }
 
 void arp_send_probe(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr)

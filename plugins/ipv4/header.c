@@ -21,6 +21,11 @@ enum tn_addr_class ipv4_classify(struct tn_self *self, const struct tn_addr *add
     return a[0] < 240 ? TN_ADDR_MULTICAST : TN_ADDR_INVALID;
 }
 
+bool ipv4_link_local(struct tn_self *self, const struct tn_addr *addr)
+{
+    return tn_ipv4_is_link_local(addr->bytes);
+}
+
 void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len)
 {
     header->checksum = (be16){{0, 0}};

@@ -94,6 +94,7 @@ static const struct tn_network_ops ipv4_network = {
     .subnet_broadcast = true,
     .output = ipv4_output,
     .classify = ipv4_classify,
+    .link_local = ipv4_link_local,
     .map_multicast = ipv4_map_multicast,
     .fix_segment = ipv4_fix_segment,
 };

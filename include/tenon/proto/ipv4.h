@@ -52,4 +52,10 @@ static inline uint32_t tn_ipv4_fragment_offset(const struct tn_ipv4_header *h)
     return (tn_be16(h->fragment) & TN_IPV4_OFFSET) * 8u;
 }
 
+/* 169.254/16 (RFC 3927). */
+static inline bool tn_ipv4_is_link_local(const uint8_t *addr)
+{
+    return addr[0] == 169 && addr[1] == 254;
+}
+
 #endif
