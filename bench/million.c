@@ -36,12 +36,14 @@ static double processor_seconds(void)
 
 static size_t resident_bytes(void)
 {
-    size_t total = 0, resident = 0;
+    char line[128] = "";
     FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%zu %zu", &total, &resident) != 2)
+    const char *second =
+        f && fgets(line, sizeof(line), f) ? strchr(line, ' ') : NULL; /* pages: all, resident … */
+    if (!second)
         exit(2);
     fclose(f);
-    return resident * (size_t)sysconf(_SC_PAGESIZE);
+    return strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Of one connection: its record, a bit that says it is in use, and a bucket of the table. What a plugin keeps besides is told
