@@ -79,6 +79,7 @@ static void assert_forbidden(void)
 
 /* ---- Echo: RFC 1122 §3.2.2.6 ---- */
 
+/* conformance: 792 echo */
 static void reply_has_the_requests_identifier_sequence_and_data(void **state)
 {
     send_icmp(8, 0, 0xbeef0007, "penguins are birds", 18);
@@ -100,6 +101,7 @@ static void checksum_is_right_whatever_the_data(void **state)
     expect_icmp(0, 0);
 }
 
+/* conformance: 792 checksum */
 static void wrong_checksum_is_dropped(void **state)
 {
     size_t n = net_icmp(message, 8, 0, 1, "abc", 3);
@@ -116,6 +118,7 @@ static void messages_cut_short_are_dropped(void **state)
     assert_dropped("truncated", 8);
 }
 
+/* conformance: 1122 3.2.2-unknown */
 static void unknown_types_are_dropped_in_silence(void **state)
 {
     for (unsigned type = 0; type < 256; type++)
@@ -125,12 +128,14 @@ static void unknown_types_are_dropped_in_silence(void **state)
 }
 
 /* RFC 6633 */
+/* conformance: 6633 4 */
 static void source_quench_is_ignored(void **state)
 {
     send_icmp(4, 0, 0, "12345678901234567890123456789", 28);
     assert_dropped("source-quench", 1);
 }
 
+/* conformance: 1122 3.2.2.2 */
 static void redirect_is_ignored(void **state)
 {
     send_icmp(5, 1, 0x0a000702, "12345678901234567890123456789", 28);
@@ -140,6 +145,7 @@ static void redirect_is_ignored(void **state)
 /* ---- Errors out: RFC 1122 §3.2.2 ---- */
 
 /* RFC 1812 §4.3.2.3 */
+/* conformance: 792 errors */
 static void error_quotes_as_much_as_fits_576_bytes(void **state)
 {
     provoke((struct net_ip){0}, 1400);
@@ -148,6 +154,7 @@ static void error_quotes_as_much_as_fits_576_bytes(void **state)
     assert_memory_equal(seen.payload + 8, frame.bytes + 14, 576 - 28);
 }
 
+/* conformance: 792 errors */
 static void error_quotes_no_more_than_there_was(void **state)
 {
     provoke((struct net_ip){0}, 3);
@@ -163,18 +170,21 @@ static void error_comes_from_the_address_that_was_meant(void **state)
     assert_string_equal(seen.dst, "10.0.7.1");
 }
 
+/* conformance: 1122 3.2.2 */
 static void no_error_about_a_network_broadcast(void **state)
 {
     provoke((struct net_ip){.dst = "10.0.7.255"}, 20);
     assert_forbidden();
 }
 
+/* conformance: 1122 3.2.2 */
 static void no_error_about_a_link_broadcast(void **state)
 {
     provoke((struct net_ip){.to = NET_ALL, .dst = "255.255.255.255"}, 20);
     assert_forbidden();
 }
 
+/* conformance: 1122 3.2.2 */
 static void no_error_about_a_multicast(void **state)
 {
     provoke((struct net_ip){.to = "01:00:5e:00:00:01", .dst = "224.0.0.1"}, 20);
@@ -182,6 +192,7 @@ static void no_error_about_a_multicast(void **state)
 }
 
 /* An error message with a wrong option could only be answered with an error about an error. */
+/* conformance: 792 no-error-about-error; 1122 3.2.2 */
 static void no_error_about_an_error(void **state)
 {
     static const uint8_t bad_option[] = {7, 40, 0, 0};
@@ -332,6 +343,7 @@ static void send_error(uint8_t type, uint8_t code, uint32_t rest, size_t quoted)
     send_icmp(type, code, rest, quote, quoted);
 }
 
+/* conformance: 1122 3.2.2.1-up; 1122 3.2.2.4 */
 static void errors_reach_the_socket_as_errno(void **state)
 {
     static const struct {
@@ -699,9 +711,9 @@ static void fast_ping_to_a_silent_host_forgets_the_oldest(void **state)
     (void)net_take_all(&net);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define S(f) cmocka_unit_test_setup_teardown(f, setup_socket, teardown_socket)
-#define C(f) cmocka_unit_test_setup_teardown(f, setup_command, teardown_command)
+#define T(f)            cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define SOCKET_TEST(f)  cmocka_unit_test_setup_teardown(f, setup_socket, teardown_socket)
+#define COMMAND_TEST(f) cmocka_unit_test_setup_teardown(f, setup_command, teardown_command)
 
 int main(void)
 {
@@ -722,30 +734,30 @@ int main(void)
         T(no_error_about_an_error),
         T(errors_are_limited_to_ten_at_once_and_ten_a_second),
         T(limit_is_an_option),
-        S(socket_sends_its_own_identifier_with_a_right_checksum),
-        S(socket_receives_the_reply_from_its_header_on),
-        S(each_socket_receives_its_own_replies),
-        S(reply_that_nobody_waits_for_is_dropped),
-        S(socket_sends_nothing_but_echo_requests),
-        S(destination_port_means_nothing),
-        S(errors_reach_the_socket_as_errno),
-        S(code_that_means_nothing_is_dropped),
-        S(quotes_cut_short_anywhere_are_dropped),
-        S(quote_must_be_a_packet_of_ours),
-        S(error_to_a_broadcast_is_dropped),
-        C(ping_reports_each_reply_and_a_summary),
-        C(ping_sends_once_an_interval),
-        C(replies_out_of_order_find_their_requests),
-        C(ping_goes_on_across_a_swap),
-        C(reply_from_another_host_is_not_taken),
-        C(time_to_live_ends_at_a_router_that_says_so),
-        C(error_about_a_request_is_its_answer),
-        C(silent_neighbour_is_reported_before_the_timeout),
-        C(ping_that_does_not_fit_and_must_not_be_fragmented_says_so),
-        C(ping_of_this_stack_itself_is_answered),
-        C(wrong_arguments_are_refused),
-        C(ping_ends_when_its_asker_goes),
-        C(fast_ping_to_a_silent_host_forgets_the_oldest),
+        SOCKET_TEST(socket_sends_its_own_identifier_with_a_right_checksum),
+        SOCKET_TEST(socket_receives_the_reply_from_its_header_on),
+        SOCKET_TEST(each_socket_receives_its_own_replies),
+        SOCKET_TEST(reply_that_nobody_waits_for_is_dropped),
+        SOCKET_TEST(socket_sends_nothing_but_echo_requests),
+        SOCKET_TEST(destination_port_means_nothing),
+        SOCKET_TEST(errors_reach_the_socket_as_errno),
+        SOCKET_TEST(code_that_means_nothing_is_dropped),
+        SOCKET_TEST(quotes_cut_short_anywhere_are_dropped),
+        SOCKET_TEST(quote_must_be_a_packet_of_ours),
+        SOCKET_TEST(error_to_a_broadcast_is_dropped),
+        COMMAND_TEST(ping_reports_each_reply_and_a_summary),
+        COMMAND_TEST(ping_sends_once_an_interval),
+        COMMAND_TEST(replies_out_of_order_find_their_requests),
+        COMMAND_TEST(ping_goes_on_across_a_swap),
+        COMMAND_TEST(reply_from_another_host_is_not_taken),
+        COMMAND_TEST(time_to_live_ends_at_a_router_that_says_so),
+        COMMAND_TEST(error_about_a_request_is_its_answer),
+        COMMAND_TEST(silent_neighbour_is_reported_before_the_timeout),
+        COMMAND_TEST(ping_that_does_not_fit_and_must_not_be_fragmented_says_so),
+        COMMAND_TEST(ping_of_this_stack_itself_is_answered),
+        COMMAND_TEST(wrong_arguments_are_refused),
+        COMMAND_TEST(ping_ends_when_its_asker_goes),
+        COMMAND_TEST(fast_ping_to_a_silent_host_forgets_the_oldest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

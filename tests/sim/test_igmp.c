@@ -305,6 +305,7 @@ static void report_of_another_host_suppresses_ours_in_version_2(void **state)
 /* ---- Who hears ---- */
 
 /* conformance: 1112 7.1*/
+/* conformance: 1122 3.3.7 */
 static void only_groups_that_were_joined_are_heard(void **state)
 {
     int fd = listener(5000);
@@ -339,6 +340,7 @@ static void every_member_hears_and_nobody_else(void **state)
 }
 
 /* RFC 1122 §4.1.3.5 */
+/* conformance: 1122 4.1.3.5-many */
 static void every_socket_hears_a_broadcast(void **state)
 {
     int first = listener(5000), second = listener(5000);

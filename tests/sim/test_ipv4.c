@@ -91,6 +91,7 @@ static void expect_error(uint8_t type, uint8_t code)
 
 /* ---- The header ---- */
 
+/* conformance: 1122 3.2.2.6-echo */
 static void echo_is_answered_from_the_address_that_was_asked(void **state)
 {
     net_meet(&net);
@@ -103,6 +104,7 @@ static void echo_is_answered_from_the_address_that_was_asked(void **state)
     assert_int_equal(seen.header_len, 20);
 }
 
+/* conformance: 791 3.1-length */
 static void padding_of_the_link_is_cut_off(void **state)
 {
     net_meet(&net);
@@ -124,6 +126,7 @@ static void headers_cut_short_anywhere_are_dropped(void **state)
     assert_int_equal(net_drops(&net, "ipv4", "truncated"), 20);
 }
 
+/* conformance: 791 3.1-length */
 static void datagrams_cut_short_anywhere_are_dropped(void **state)
 {
     for (size_t len = 14 + 20; len < 14 + 48; len++) {
@@ -143,18 +146,21 @@ static void echo_with(size_t offset, uint8_t value)
     net_send_frame(&net, &frame);
 }
 
+/* conformance: 791 3.1-version; 1122 3.2.1.1 */
 static void other_version_is_dropped(void **state)
 {
     echo_with(0, 0x65);
     assert_dropped("bad-version");
 }
 
+/* conformance: 791 3.1-ihl */
 static void header_below_20_bytes_is_dropped(void **state)
 {
     echo_with(0, 0x44);
     assert_dropped("bad-header-length");
 }
 
+/* conformance: 791 3.1-ihl */
 static void header_beyond_the_packet_is_dropped(void **state)
 {
     build_echo(&(struct net_ip){0}, 0);
@@ -163,6 +169,7 @@ static void header_beyond_the_packet_is_dropped(void **state)
     assert_dropped("bad-header-length");
 }
 
+/* conformance: 791 3.1-length */
 static void total_length_below_the_header_is_dropped(void **state)
 {
     build_echo(&(struct net_ip){0}, 40);
@@ -172,6 +179,7 @@ static void total_length_below_the_header_is_dropped(void **state)
     assert_dropped("bad-length");
 }
 
+/* conformance: 791 3.1-checksum; 1122 3.2.1.2 */
 static void wrong_header_checksum_is_dropped(void **state)
 {
     build_echo(&(struct net_ip){0}, 40);
@@ -181,6 +189,7 @@ static void wrong_header_checksum_is_dropped(void **state)
 }
 
 /* RFC 1122 §3.2.1.7 */
+/* conformance: 1122 3.2.1.7 */
 static void ttl_of_what_has_arrived_does_not_matter(void **state)
 {
     net_meet(&net);
@@ -200,6 +209,7 @@ static void dscp_is_kept_in_the_answer_and_ecn_is_not(void **state)
 
 /* ---- Options ---- */
 
+/* conformance: 791 3.1-unknown-options; 1122 3.2.1.8 */
 static void options_that_mean_nothing_are_passed_over(void **state)
 {
     static const uint8_t options[] = {1, 1, 0x9e, 6, 1, 2, 3, 4, 7, 3, 4, 0};
@@ -209,6 +219,7 @@ static void options_that_mean_nothing_are_passed_over(void **state)
     assert_int_equal(net_counter(&net, "ipv4", "options-in"), 1);
 }
 
+/* conformance: 1122 3.2.2.5 */
 static void option_that_ends_beyond_the_header_is_a_parameter_problem(void **state)
 {
     static const uint8_t options[] = {1, 7, 4, 0};
@@ -219,6 +230,7 @@ static void option_that_ends_beyond_the_header_is_a_parameter_problem(void **sta
     assert_dropped("bad-option");
 }
 
+/* conformance: 1122 3.2.2.5 */
 static void option_with_length_one_is_a_parameter_problem(void **state)
 {
     static const uint8_t options[] = {7, 1, 0, 0};
@@ -229,6 +241,7 @@ static void option_with_length_one_is_a_parameter_problem(void **state)
     assert_dropped("bad-option");
 }
 
+/* conformance: 1122 3.2.1.8-c */
 static void source_route_is_refused_in_silence(void **state)
 {
     static const uint8_t options[] = {131, 7, 8, 10, 0, 7, 9, 0};
@@ -238,12 +251,14 @@ static void source_route_is_refused_in_silence(void **state)
 
 /* ---- Addresses: RFC 1122 §3.2.1.3 ---- */
 
+/* conformance: 1122 3.2.1.3-destination */
 static void packet_for_another_host_is_dropped(void **state)
 {
     send_echo(&(struct net_ip){.dst = "10.0.7.9"}, 8);
     assert_dropped("not-for-us");
 }
 
+/* conformance: 1122 3.2.1.3-destination; 1122 3.2.1.3-loopback */
 static void destination_that_cannot_be_is_dropped(void **state)
 {
     static const char *const bad[] = {"127.0.0.1", "0.0.0.0", "0.1.2.3", "240.0.0.1", "255.255.255.254"};
@@ -253,6 +268,7 @@ static void destination_that_cannot_be_is_dropped(void **state)
     assert_int_equal(net_drops(&net, "ipv4", "bad-destination"), 5);
 }
 
+/* conformance: 1122 3.2.1.3-source */
 static void source_that_is_no_host_is_dropped(void **state)
 {
     static const char *const bad[] = {"0.0.0.0",   "0.1.2.3",         "127.0.0.1", "224.0.0.1",
@@ -270,12 +286,14 @@ static void own_address_as_source_from_outside_is_dropped(void **state)
 }
 
 /* RFC 1122 §3.3.6 */
+/* conformance: 1122 3.3.6-link */
 static void unicast_destination_in_a_broadcast_frame_is_dropped(void **state)
 {
     send_echo(&(struct net_ip){.to = NET_ALL}, 8);
     assert_dropped("link-broadcast");
 }
 
+/* conformance: 919 7; 1122 3.2.2.6-broadcast; 1122 3.3.6-receive */
 static void broadcasts_reach_the_transport_and_are_not_answered(void **state)
 {
     send_echo(&(struct net_ip){.to = NET_ALL, .dst = "255.255.255.255"}, 8);
@@ -295,6 +313,7 @@ static void only_the_all_hosts_group_is_joined(void **state)
 
 /* ---- Protocols ---- */
 
+/* conformance: 1122 3.2.2.1-protocol */
 static void unknown_protocol_is_reported(void **state)
 {
     static const uint8_t payload[40] = {1, 2, 3};
@@ -307,6 +326,7 @@ static void unknown_protocol_is_reported(void **state)
     assert_dropped("no-protocol");
 }
 
+/* conformance: 919 7 */
 static void unknown_protocol_in_a_broadcast_is_not_reported(void **state)
 {
     net_send_ip(&net, &(struct net_ip){.protocol = 99, .dst = "10.0.7.255"}, "12345678", 8);
@@ -347,6 +367,7 @@ static void two_fragments_make_a_datagram(void **state)
     assert_int_equal(net_counter(&net, "ipv4", "reassembled"), 1);
 }
 
+/* conformance: 815 3 */
 static void three_fragments_come_in_any_order(void **state)
 {
     static const unsigned orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -363,6 +384,7 @@ static void three_fragments_come_in_any_order(void **state)
     }
 }
 
+/* conformance: 791 3.2-65535; 1122 3.2.2.6-fragments; 1122 3.3.2-size */
 static void largest_datagram_comes_and_goes_in_fragments(void **state)
 {
     static uint8_t back[65536];
@@ -392,6 +414,7 @@ static void largest_datagram_comes_and_goes_in_fragments(void **state)
     assert_int_equal(net_counter(&net, "ipv4", "fragments-out"), 45);
 }
 
+/* conformance: 815 3 */
 static void random_fragments_in_random_order_with_duplicates(void **state)
 {
     unsigned datagrams = 0;
@@ -427,6 +450,7 @@ static void random_fragments_in_random_order_with_duplicates(void **state)
     }
 }
 
+/* conformance: 815 3 */
 static void duplicate_fragment_is_passed_over(void **state)
 {
     net_meet(&net);
@@ -447,6 +471,7 @@ static void assert_overlap(void)
     assert_int_equal(usage.packets, 0);
 }
 
+/* conformance: 815 3-overlap */
 static void overlapping_fragment_drops_the_datagram(void **state)
 {
     begin_datagram(100);
@@ -513,6 +538,7 @@ static void fragments_that_cut_a_tcp_header_apart_are_dropped(void **state)
 }
 
 /* "Ping of death" */
+/* conformance: 791 3.2-65535 */
 static void datagram_beyond_65535_bytes_is_dropped(void **state)
 {
     begin_datagram(1000);
@@ -520,6 +546,7 @@ static void datagram_beyond_65535_bytes_is_dropped(void **state)
     assert_dropped("fragment-too-long");
 }
 
+/* conformance: 791 3.2-65535 */
 static void header_with_options_counts_for_the_65535_bytes(void **state)
 {
     static const uint8_t nops[40] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
@@ -534,6 +561,7 @@ static void header_with_options_counts_for_the_65535_bytes(void **state)
     assert_dropped("fragment-too-long");
 }
 
+/* conformance: 791 3.2-key */
 static void datagrams_are_told_apart_by_id_protocol_and_addresses(void **state)
 {
     net_meet(&net);
@@ -551,6 +579,7 @@ static void datagrams_are_told_apart_by_id_protocol_and_addresses(void **state)
 }
 
 /* RFC 1122 §3.3.2 */
+/* conformance: 792 time-exceeded; 1122 3.3.2-timeout */
 static void incomplete_datagram_is_reported_after_60_seconds(void **state)
 {
     net_meet(&net);
@@ -567,6 +596,7 @@ static void incomplete_datagram_is_reported_after_60_seconds(void **state)
     assert_int_equal(net_drops(&net, "ipv4", "reassembly-timeout"), 1);
 }
 
+/* conformance: 792 time-exceeded */
 static void incomplete_datagram_without_its_first_fragment_is_not_reported(void **state)
 {
     begin_datagram(100);
@@ -612,6 +642,7 @@ static void congestion_met_and_not_ecn_capable_cannot_be(void **state)
     assert_dropped("fragment-ecn");
 }
 
+/* conformance: 815 7 */
 static void one_source_cannot_take_all_places(void **state)
 {
     net_meet(&net);
@@ -625,6 +656,7 @@ static void one_source_cannot_take_all_places(void **state)
     expect_echo_reply(100);
 }
 
+/* conformance: 815 7 */
 static void oldest_datagrams_make_room_for_new_ones(void **state)
 {
     net_meet(&net);
@@ -645,6 +677,7 @@ static void oldest_datagrams_make_room_for_new_ones(void **state)
     expect_echo_reply(100);
 }
 
+/* conformance: 815 7 */
 static void endless_fragments_take_no_more_than_the_memory_limit(void **state)
 {
     begin_datagram(2000);
@@ -697,6 +730,7 @@ static void packet_that_just_fits_is_not_fragmented(void **state)
     net_expect_nothing(&net);
 }
 
+/* conformance: 791 3.2-fragment */
 static void packet_one_byte_too_long_goes_in_two_fragments(void **state)
 {
     net_meet(&net);
@@ -712,6 +746,7 @@ static void packet_one_byte_too_long_goes_in_two_fragments(void **state)
     net_expect_nothing(&net);
 }
 
+/* conformance: 791 3.2-fragment */
 static void fragments_carry_multiples_of_eight_bytes_whatever_the_mtu(void **state)
 {
     net_meet(&net);
@@ -728,6 +763,7 @@ static void fragments_carry_multiples_of_eight_bytes_whatever_the_mtu(void **sta
     }
 }
 
+/* conformance: 791 3.2-df */
 static void packet_not_to_be_fragmented_is_refused(void **state)
 {
     net_meet(&net);
@@ -743,6 +779,7 @@ static void packet_longer_than_ip_can_be_is_refused(void **state)
 }
 
 /* RFC 6864 §4.1, §4.3 */
+/* conformance: 6864 4.1 */
 static void only_what_may_be_fragmented_has_an_identification(void **state)
 {
     net_meet(&net);
@@ -761,6 +798,7 @@ static void only_what_may_be_fragmented_has_an_identification(void **state)
 }
 
 /* RFC 7739 §5.3 */
+/* conformance: 6864 4.3-shared */
 static void identifications_to_different_hosts_tell_nothing_of_each_other(void **state)
 {
     uint16_t ids[20];
@@ -786,6 +824,7 @@ static void router_alert_is_an_option_of_the_header(void **state)
     assert_memory_equal(seen.frame.bytes + 34, "\x94\x04\0\0", 4);
 }
 
+/* conformance: 922 7 */
 static void broadcast_goes_to_everybody_on_the_link(void **state)
 {
     assert_int_equal(output(0, 8, "10.0.7.255"), 0);
@@ -837,6 +876,7 @@ static void own_address_is_reached_without_the_link(void **state)
     assert_ping_returns("10.0.7.8");
 }
 
+/* conformance: 1122 3.2.1.3-loopback */
 static void loopback_address_is_this_stack(void **state)
 {
     assert_ping_returns("127.0.0.1");

@@ -156,6 +156,7 @@ static void expect_pattern(const char *bytes, size_t len, size_t at)
 
 /* ---- Datagrams ---- */
 
+/* conformance: 862 udp */
 static void echo_sends_datagrams_back(void **state)
 {
     char buf[64];
@@ -169,6 +170,7 @@ static void echo_sends_datagrams_back(void **state)
     tn_close(a, fd);
 }
 
+/* conformance: 863 discard */
 static void discard_says_nothing(void **state)
 {
     char buf[64];
@@ -191,6 +193,7 @@ static void daytime_answers_any_datagram(void **state)
 }
 
 /* RFC 864: "a random number (between 0 and 512) of characters" */
+/* conformance: 864 udp */
 static void chargen_answers_with_up_to_512_characters(void **state)
 {
     char buf[1024];
@@ -242,6 +245,7 @@ static void services_do_not_answer_broadcasts(void **state)
 
 /* ---- Streams ---- */
 
+/* conformance: 862 tcp */
 static void echo_sends_bytes_back(void **state)
 {
     char buf[64];
@@ -304,6 +308,7 @@ static void echo_stops_who_does_not_read(void **state)
     tn_close(a, fd);
 }
 
+/* conformance: 863 discard */
 static void discard_takes_all_and_closes(void **state)
 {
     int fd = call(9);
@@ -332,6 +337,7 @@ static void daytime_tells_and_closes(void **state)
     tn_close(a, fd);
 }
 
+/* conformance: 864 tcp */
 static void chargen_goes_on_while_it_is_read(void **state)
 {
     static char buf[8000];

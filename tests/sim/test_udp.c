@@ -140,6 +140,7 @@ static void empty_datagram_arrives(void **state)
 }
 
 /* All lengths, odd ones too, up to the longest there is, which travels in fragments. */
+/* conformance: 768 length */
 static void every_length_arrives_whole(void **state)
 {
     static char out[65507], in[65507];
@@ -176,6 +177,7 @@ static void second_address_is_another_place(void **state)
 }
 
 /* RFC 1122 §4.1.3.1, §4.1.3.3 */
+/* conformance: 1122 3.2.2.1-port; 1122 4.1.3.3 */
 static void port_unreachable_reaches_the_connected_sender(void **state)
 {
     char c;
@@ -338,6 +340,7 @@ static void right_datagram_is_delivered(void **state)
     tn_close(a, fd);
 }
 
+/* conformance: 768 checksum; 1122 4.1.3.4 */
 static void bad_checksum_is_silence(void **state)
 {
     int fd = open_at(a, "0.0.0.0", 5000);
@@ -354,6 +357,7 @@ static void bad_checksum_is_silence(void **state)
 }
 
 /* The checksum covers the addresses too. */
+/* conformance: 768 checksum */
 static void datagram_for_somebody_else_is_a_bad_checksum(void **state)
 {
     int fd = open_at(a, "0.0.0.0", 5000);
@@ -367,6 +371,7 @@ static void datagram_for_somebody_else_is_a_bad_checksum(void **state)
 }
 
 /* RFC 768: the sender made none. */
+/* conformance: 768 zero */
 static void zero_checksum_is_accepted(void **state)
 {
     int fd = open_at(a, "0.0.0.0", 5000);
@@ -379,6 +384,7 @@ static void zero_checksum_is_accepted(void **state)
 }
 
 /* RFC 768: a sum of zero is sent as all ones. The payload is searched so that the sum is zero. */
+/* conformance: 768 zero */
 static void computed_zero_is_sent_as_ones(void **state)
 {
     struct wire_datagram d;
@@ -397,6 +403,7 @@ static void computed_zero_is_sent_as_ones(void **state)
     tn_close(a, fd);
 }
 
+/* conformance: 768 length */
 static void lengths_that_lie_are_dropped(void **state)
 {
     int fd = open_at(a, "0.0.0.0", 5000);
@@ -420,6 +427,7 @@ static void lengths_that_lie_are_dropped(void **state)
 }
 
 /* What is behind the datagram inside the IP packet is not data. */
+/* conformance: 768 length */
 static void bytes_behind_the_datagram_are_cut_off(void **state)
 {
     int fd = open_at(a, "0.0.0.0", 5000);
@@ -432,6 +440,7 @@ static void bytes_behind_the_datagram_are_cut_off(void **state)
 }
 
 /* RFC 768: the source port is optional. */
+/* conformance: 768 source-port */
 static void source_port_0_is_legal(void **state)
 {
     int fd = open_at(a, "0.0.0.0", 5000);
@@ -442,6 +451,7 @@ static void source_port_0_is_legal(void **state)
     tn_close(a, fd);
 }
 
+/* conformance: 1122 4.1.3.1 */
 static void unreachable_quotes_the_datagram(void **state)
 {
     struct {
@@ -459,6 +469,7 @@ static void unreachable_quotes_the_datagram(void **state)
     expect_silence();
 }
 
+/* conformance: 768 checksum; 1122 4.1.3.4 */
 static void sent_header_is_right(void **state)
 {
     struct wire_datagram d;
@@ -499,8 +510,8 @@ static void trace_shows_ports_and_length(void **state)
     tn_close(a, fd);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
-#define RAW(name)  cmocka_unit_test_setup_teardown(name, start_raw, end)
+#define TEST(name)     cmocka_unit_test_setup_teardown(name, start, end)
+#define RAW_TEST(name) cmocka_unit_test_setup_teardown(name, start_raw, end)
 
 int main(void)
 {
@@ -514,17 +525,17 @@ int main(void)
         TEST(own_address_is_reached_inside),
         TEST(full_receive_queue_drops_and_counts),
         TEST(swap_keeps_sockets_and_what_waits_in_them),
-        RAW(right_datagram_is_delivered),
-        RAW(bad_checksum_is_silence),
-        RAW(datagram_for_somebody_else_is_a_bad_checksum),
-        RAW(zero_checksum_is_accepted),
-        RAW(computed_zero_is_sent_as_ones),
-        RAW(lengths_that_lie_are_dropped),
-        RAW(bytes_behind_the_datagram_are_cut_off),
-        RAW(source_port_0_is_legal),
-        RAW(unreachable_quotes_the_datagram),
-        RAW(sent_header_is_right),
-        RAW(trace_shows_ports_and_length),
+        RAW_TEST(right_datagram_is_delivered),
+        RAW_TEST(bad_checksum_is_silence),
+        RAW_TEST(datagram_for_somebody_else_is_a_bad_checksum),
+        RAW_TEST(zero_checksum_is_accepted),
+        RAW_TEST(computed_zero_is_sent_as_ones),
+        RAW_TEST(lengths_that_lie_are_dropped),
+        RAW_TEST(bytes_behind_the_datagram_are_cut_off),
+        RAW_TEST(source_port_0_is_legal),
+        RAW_TEST(unreachable_quotes_the_datagram),
+        RAW_TEST(sent_header_is_right),
+        RAW_TEST(trace_shows_ports_and_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,7 @@ static ssize_t send_to(int fd, const char *addr, uint16_t port)
 
 /* ---- Services ---- */
 
+/* conformance: 1122 4.1.3.5 */
 static void service_hears_in_every_vrf_and_answers_by_the_one_it_was_asked_in(void **state)
 {
     start(YAML("  echo: { listen: [tcp/7, udp/7] }\n"));

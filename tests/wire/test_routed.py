@@ -62,13 +62,14 @@ class Fragments(harness.StackCase):
     def setUp(self):
         super().setUp()
         self.file = isolate.scratch_directory("capture") / "all.pcap"
-        self.capture = subprocess.Popen(["tcpdump", "-i", harness.TAP, "-U", "-w", str(self.file)], stderr=subprocess.PIPE, text=True)
+        self.capture = subprocess.Popen(["tcpdump", "-i", harness.TAP, "--immediate-mode", "-U", "-w", str(self.file)], stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.capture.stderr.close)
         self.capture.stderr.readline()  # "listening on"
 
     def tearDown(self):
         self.capture.terminate()
         self.capture.wait(10)
+        self.assertGreater(len(run("tshark", "-r", self.file, "-Y", "ip.flags.mf == 1").stdout.splitlines()), 3, "nothing was captured")
         malformed = run("tshark", "-r", self.file, "-Y", "_ws.malformed || ip.checksum.status == Bad || icmp.checksum.status == Bad",
                         "-o", "ip.check_checksum:TRUE")
         self.assertEqual(malformed.stdout, "")
