@@ -10,8 +10,9 @@
 
 #define PIECES_MAX 1024 /* Linux: UIO_MAXIOV */
 
-#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_CONFIRM)
-#define RECV_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_CMSG_CLOEXEC)
+#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_OOB | MSG_EOR | MSG_CONFIRM)
+#define RECV_FLAGS \
+    (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_OOB | MSG_CMSG_CLOEXEC)
 
 /* ---- The message ---- */
 
@@ -111,7 +112,7 @@ static ssize_t send_datagram(struct tn_stack *stack, struct tn_socket *sock, con
                              struct tn_pieces *from, int flags)
 {
     struct tn_departure departure = {.named = msg->msg_name && msg->msg_namelen > 0};
-    if (flags & MSG_MORE) /* Linux would join the pieces to one datagram */
+    if (flags & (MSG_MORE | MSG_OOB)) /* with MSG_MORE Linux would join the pieces to one datagram */
         return -EOPNOTSUPP;
     int error = 0;
     if (departure.named)
@@ -125,12 +126,15 @@ static ssize_t send_datagram(struct tn_stack *stack, struct tn_socket *sock, con
 static ssize_t send_stream(struct tn_stack *stack, int fd, struct tn_pieces *from, int flags)
 {
     const struct tn_descriptor *d = tn_embed_find(stack, fd);
+    const struct tn_self *transport = tn_socket_transport(stack, d->sock);
+    if ((flags & MSG_OOB) && transport && !transport->plugin->transport->urgent_sent)
+        return -EOPNOTSUPP;
     tn_time until = tn_embed_patience(stack, d, flags, d->send_timeout);
     size_t whole = from->left;
     ssize_t result;
     do {
         struct tn_socket *sock = tn_embed_find(stack, fd)->sock;
-        result = tn_socket_send_stream(stack, sock, from);
+        result = tn_socket_send_stream(stack, sock, from, flags);
         bool more = result == -EAGAIN || (result > 0 && from->left > 0);
         if (!more || !until)
             break;
@@ -219,6 +223,8 @@ static ssize_t receive(struct tn_stack *stack, int fd, struct tn_pieces *to, int
 {
     const struct tn_descriptor *d = tn_embed_find(stack, fd);
     tn_time until = tn_embed_patience(stack, d, flags, d->receive_timeout);
+    if (flags & MSG_OOB)
+        until = 0; /* it never waits, as everywhere */
     bool all = d->sock->type == SOCK_STREAM && (flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL;
     size_t whole = to->left;
     ssize_t result;
@@ -258,6 +264,8 @@ ssize_t tn_recvmsg(struct tn_stack *stack, int fd, struct msghdr *msg, int flags
     if (flags & ~RECV_FLAGS)
         return -EOPNOTSUPP;
     bool stream = d->sock->type == SOCK_STREAM;
+    if (!stream && (flags & MSG_OOB))
+        return -EOPNOTSUPP;
     int error = read_pieces(msg, stream && (flags & MSG_TRUNC), &to);
     if (error < 0)
         return error;

@@ -141,6 +141,15 @@ static int unread(const struct tn_socket *sock)
     return sock->rx.head ? (int)sock->rx.head->total : 0;
 }
 
+/* Whether the next octet to be read is the last urgent one. */
+static int at_mark(struct tn_stack *stack, struct tn_socket *sock)
+{
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    if (!(sock->flags & TN_SOCK_URGENT) || !transport)
+        return 0;
+    return transport->plugin->transport->urgent_mark(transport, sock) == 0;
+}
+
 int tn_ioctl(struct tn_stack *stack, int fd, unsigned long request, int *value)
 {
     const struct tn_descriptor *d = tn_embed_enter(stack, fd);
@@ -152,6 +161,9 @@ int tn_ioctl(struct tn_stack *stack, int fd, unsigned long request, int *value)
     switch (request) {
     case FIONBIO:
         return tn_set_blocking(stack, fd, *value == 0);
+    case SIOCATMARK:
+        *value = at_mark(stack, d->sock);
+        return d->sock->type == SOCK_STREAM ? 0 : -ENOTTY;
     case FIONREAD:
         *value = listening ? 0 : unread(d->sock);
         return listening ? -EINVAL : 0;

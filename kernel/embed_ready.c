@@ -41,6 +41,8 @@ static short poll_stream(const struct tn_stack *stack, const struct tn_socket *s
         events |= POLLIN;
     if (no_more_out || tn_socket_writable(stack, sock))
         events |= POLLOUT;
+    if (sock->flags & TN_SOCK_URGENT_NEWS)
+        events |= POLLPRI;
     if (no_more_in && no_more_out)
         events |= POLLHUP;
     return events;
@@ -100,6 +102,8 @@ static void raise_what_is(struct tn_stack *stack, struct tn_socket *sock)
         sock->flags |= TN_SOCK_WANT_WRITE;
     if (now & POLLERR)
         events |= TN_EVENT_ERROR;
+    if (now & POLLPRI)
+        events |= TN_EVENT_URGENT;
     if (now & POLLHUP)
         events |= TN_EVENT_HANGUP;
     if (events)

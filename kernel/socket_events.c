@@ -81,6 +81,8 @@ static void tell_embedder(struct tn_stack *stack, struct tn_socket *sock, unsign
         poll |= POLLOUT;
     if (events & TN_EVENT_ERROR)
         poll |= POLLERR;
+    if (events & TN_EVENT_URGENT)
+        poll |= POLLPRI;
     if (events & TN_EVENT_HANGUP)
         poll |= POLLHUP | POLLIN | POLLOUT; /* neither would block */
     if (d->ready && poll)

@@ -88,6 +88,9 @@ static int set_socket_option(struct tn_socket *sock, int name, const void *value
     case SO_KEEPALIVE:
         set_flag(sock, TN_SOCK_KEEPALIVE, v != 0);
         return 0;
+    case SO_OOBINLINE:
+        set_flag(sock, TN_SOCK_OOBINLINE, v != 0);
+        return 0;
     case SO_RCVBUF:
         sock->rcvbuf = buffer_size(v);
         sock->flags |= TN_SOCK_RCVBUF_SET;
@@ -126,6 +129,8 @@ static int get_socket_option(struct tn_socket *sock, int name, void *value, sock
         return put_int(value, len, (sock->flags & TN_SOCK_BROADCAST) != 0);
     case SO_KEEPALIVE:
         return put_int(value, len, (sock->flags & TN_SOCK_KEEPALIVE) != 0);
+    case SO_OOBINLINE:
+        return put_int(value, len, (sock->flags & TN_SOCK_OOBINLINE) != 0);
     case SO_RCVBUF:
         return put_int(value, len, (int)sock->rcvbuf);
     case SO_SNDBUF:

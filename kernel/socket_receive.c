@@ -79,32 +79,87 @@ size_t tn_pieces_scatter(struct tn_pieces *to, const void *bytes, size_t len)
 
 /* ---- Streams ---- */
 
-static size_t stream_copy(const struct tn_socket *sock, struct tn_pieces *to)
+/* Copies as much of bytes [from, to) of the queue as there is room for. */
+static size_t stream_copy(const struct tn_socket *sock, struct tn_pieces *out, size_t from, size_t to)
 {
-    size_t done = 0;
-    for (const struct tn_packet *p = sock->rx.head; p && to->left > 0; p = p->next)
-        done += tn_pieces_scatter(to, p->data, p->len);
+    size_t done = 0, start = 0;
+    for (const struct tn_packet *p = sock->rx.head; p && start < to && out->left > 0; p = p->next) {
+        size_t skip = from > start ? tn_min(from - start, p->len) : 0;
+        size_t end = tn_min(p->len, to - start);
+        if (skip < end)
+            done += tn_pieces_scatter(out, p->data + skip, end - skip);
+        start += p->len;
+    }
     return done;
+}
+
+/* A program's read stops before the last urgent octet. The next one passes over it, unless it is to be among the others. What
+ * may be read is [*from, result) of the queue. */
+static size_t urgent_end(struct tn_stack *stack, struct tn_socket *sock, size_t *from)
+{
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    if (!transport || sock->owner != TN_SLOT_NONE)
+        return sock->rx.bytes;
+    int64_t mark = transport->plugin->transport->urgent_mark(transport, sock);
+    if (mark < 0)
+        sock->flags &= ~(TN_SOCK_URGENT | TN_SOCK_URGENT_NEWS);
+    if (mark > 0)
+        return tn_min(sock->rx.bytes, (size_t)mark);
+    *from = mark == 0 && !(sock->flags & TN_SOCK_OOBINLINE);
+    return sock->rx.bytes;
+}
+
+/* Takes bytes out of the queue. `passes`: the first is the last urgent one, which the transport keeps. */
+static void stream_consume(struct tn_stack *stack, struct tn_socket *sock, size_t len, bool passes)
+{
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    if (passes)
+        (void)transport->plugin->transport->urgent_take(transport, sock, TN_URGENT_PASS, NULL);
+    tn_queue_consume(stack, &sock->rx, len);
+    tell_received(stack, sock);
 }
 
 static ssize_t stream_read(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *to, int flags)
 {
-    if (sock->rx.bytes == 0) {
-        int error = nothing_to_read(sock);
-        return error == -EAGAIN && to->left == 0 ? 0 : error;
-    }
-    size_t done;
+    size_t from = 0, end = sock->rx.bytes, done = 0;
+    if (end > 0 && (sock->flags & TN_SOCK_URGENT))
+        end = urgent_end(stack, sock, &from);
     if (flags & MSG_TRUNC) { /* discards (tcp(7)) */
-        done = tn_min(to->left, sock->rx.bytes);
+        done = tn_min(to->left, end - from);
         to->left -= done;
-    } else {
-        done = stream_copy(sock, to);
+    } else if (from < end) {
+        done = stream_copy(sock, to, from, end);
     }
-    if (!(flags & MSG_PEEK) && done > 0) {
-        tn_queue_consume(stack, &sock->rx, done);
-        tell_received(stack, sock);
-    }
-    return (ssize_t)done;
+    if (!(flags & MSG_PEEK) && (done > 0 || (from == 1 && end == 1)))
+        stream_consume(stack, sock, from + done, from > 0);
+    if (done > 0 || (from < end && to->left == 0))
+        return (ssize_t)done;
+    int error = nothing_to_read(sock);
+    return error == -EAGAIN && to->left == 0 ? 0 : error;
+}
+
+/* MSG_OOB: the last urgent octet. */
+static ssize_t stream_read_urgent(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *to,
+                                  int flags)
+{
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    const struct tn_transport_ops *ops = transport ? transport->plugin->transport : NULL;
+    uint8_t octet;
+    if (ops && !ops->urgent_take)
+        return -EOPNOTSUPP;
+    if (!ops || (sock->flags & TN_SOCK_OOBINLINE))
+        return -EINVAL;
+    if (!(sock->flags & (TN_SOCK_CONNECTED | TN_SOCK_ABORTED)))
+        return -ENOTCONN;
+    if (to->left == 0)
+        return 0;
+    bool peeks = flags & MSG_PEEK;
+    int result = ops->urgent_take(transport, sock, peeks ? TN_URGENT_PEEK : TN_URGENT_TAKE, &octet);
+    if (result <= 0)
+        return result;
+    if (!peeks)
+        sock->flags &= ~TN_SOCK_URGENT_NEWS;
+    return (ssize_t)tn_pieces_scatter(to, &octet, 1);
 }
 
 /* ---- Datagrams ---- */
@@ -142,6 +197,8 @@ ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, struct tn
         return -ENOTCONN;
     if (sock->type == SOCK_DGRAM)
         return datagram_read(stack, sock, to, flags, arrival);
+    if (flags & MSG_OOB)
+        return stream_read_urgent(stack, sock, to, flags);
     return stream_read(stack, sock, to, flags);
 }
 

@@ -102,7 +102,17 @@ void tn_socket_send_ready(struct tn_stack *stack, struct tn_socket *sock)
         transport->plugin->transport->send_ready(transport, sock);
 }
 
-ssize_t tn_socket_send_stream(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *from)
+/* What the user has said of the data that was appended. */
+static void stream_mark(struct tn_stack *stack, struct tn_socket *sock, bool all, int flags)
+{
+    struct tn_self *transport = tn_socket_transport(stack, sock);
+    sock->flags = flags & MSG_MORE ? sock->flags | TN_SOCK_MORE : sock->flags & ~TN_SOCK_MORE;
+    if ((flags & MSG_OOB) && all && transport->plugin->transport->urgent_sent)
+        transport->plugin->transport->urgent_sent(transport, sock);
+}
+
+ssize_t tn_socket_send_stream(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *from,
+                              int flags)
 {
     int error = stream_may_send(stack, sock);
     if (error < 0)
@@ -123,6 +133,7 @@ ssize_t tn_socket_send_stream(struct tn_stack *stack, struct tn_socket *sock, st
     if (done == 0)
         return -ENOBUFS;
     want_write_if_full(stack, sock);
+    stream_mark(stack, sock, from->left == 0, flags);
     tn_socket_send_ready(stack, sock);
     return (ssize_t)done;
 }
@@ -342,7 +353,7 @@ ssize_t tn_core_socket_send(struct tn_self *self, struct tn_socket *sock, const 
     struct iovec one = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
     struct tn_pieces from = {.at = &one, .left = len};
     if (sock->type == SOCK_STREAM)
-        return tn_socket_send_stream(self->stack, sock, &from);
+        return tn_socket_send_stream(self->stack, sock, &from, 0);
     return tn_socket_send_to(self->stack, sock, &from, &(struct tn_departure){.named = false});
 }
 

@@ -281,7 +281,7 @@ void tn_pieces_gather(struct tn_pieces *from, void *to);
 /* Copies as many of the bytes as there is room for; returns how many. */
 size_t tn_pieces_scatter(struct tn_pieces *to, const void *bytes, size_t len);
 
-/* Copies from the receive queue and moves `to` on; `flags`: MSG_PEEK, MSG_TRUNC (streams: bytes are discarded). `arrival`, if
+/* Copies from the receive queue and moves `to` on; `flags`: MSG_PEEK, MSG_TRUNC (streams: bytes are discarded), MSG_OOB (streams). `arrival`, if
  * not NULL, is filled in for a datagram. */
 ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *to, int flags,
                        struct tn_arrival *arrival);
@@ -303,8 +303,9 @@ ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, struct
                           const struct tn_departure *departure);
 /* Tells a stream's transport that there is something to send. */
 void tn_socket_send_ready(struct tn_stack *stack, struct tn_socket *sock);
-/* A stream: appends what there is room for to the send queue, and moves `from` on. */
-ssize_t tn_socket_send_stream(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *from);
+/* A stream: appends what there is room for to the send queue, and moves `from` on. `flags`: MSG_MORE, MSG_OOB. */
+ssize_t tn_socket_send_stream(struct tn_stack *stack, struct tn_socket *sock, struct tn_pieces *from,
+                              int flags);
 
 /* ---- socket_user.c ---- */
 

@@ -16,7 +16,8 @@
 static void child_inherit(struct tn_socket *child, const struct tn_socket *listener)
 {
     const uint32_t inherited = TN_SOCK_REUSEADDR | TN_SOCK_KEEPALIVE | TN_SOCK_LINGER0 | TN_SOCK_NODELAY |
-                               TN_SOCK_BROADCAST | TN_SOCK_RCVBUF_SET | TN_SOCK_SNDBUF_SET;
+                               TN_SOCK_BROADCAST | TN_SOCK_OOBINLINE | TN_SOCK_CORK | TN_SOCK_RCVBUF_SET |
+                               TN_SOCK_SNDBUF_SET;
     child->flags |= listener->flags & inherited;
     child->linger = listener->linger;
     child->rcvbuf = listener->rcvbuf;
@@ -135,6 +136,12 @@ void tn_core_socket_eof(struct tn_self *self, struct tn_socket *sock)
     sock->flags |= TN_SOCK_EOF;
     bool both = (sock->flags & TN_SOCK_SHUT_SEND) && sock->tx.bytes == 0;
     tn_socket_raise(self->stack, sock, TN_EVENT_READABLE | (both ? TN_EVENT_HANGUP : 0));
+}
+
+void tn_core_socket_urgent(struct tn_self *self, struct tn_socket *sock)
+{
+    sock->flags |= TN_SOCK_URGENT | TN_SOCK_URGENT_NEWS;
+    tn_socket_raise(self->stack, sock, TN_EVENT_URGENT);
 }
 
 /* ---- Data out ---- */

@@ -53,6 +53,7 @@ bool tn_core_socket_deliver(struct tn_self *self, struct tn_socket *sock, struct
 void tn_core_socket_eof(struct tn_self *self, struct tn_socket *sock);
 void tn_core_socket_fail(struct tn_self *self, struct tn_socket *sock, int error);
 void tn_core_socket_soft_error(struct tn_self *self, struct tn_socket *sock, int error);
+void tn_core_socket_urgent(struct tn_self *self, struct tn_socket *sock);
 void tn_core_socket_connected(struct tn_self *self, struct tn_socket *sock);
 void tn_core_socket_acked(struct tn_self *self, struct tn_socket *sock, uint32_t bytes);
 void tn_core_socket_free(struct tn_self *self, struct tn_socket *sock);

@@ -268,6 +268,13 @@ struct tn_net_error {
     uint8_t type, code;   /* of the message, as its protocol numbers them */
 };
 
+/* How transport->urgent_take() takes an urgent octet. */
+enum tn_urgent {
+    TN_URGENT_TAKE,
+    TN_URGENT_PEEK,
+    TN_URGENT_PASS, /* it is next in the receive queue and about to be taken out: is kept for later */
+};
+
 /* A transport: gives sockets their meaning. Packets come in by its claims on TN_TABLE_IPPROTO, errors by
  * error(). The core keeps ports and queues, and looks sockets up. */
 struct tn_transport_ops {
@@ -317,6 +324,14 @@ struct tn_transport_ops {
     void (*forget)(struct tn_self *self, uint16_t slot);
     /* Adds fields of the transport's own to the socket's row of `tenon show sockets` (core->row_text, row_number). May be NULL. */
     void (*show)(struct tn_self *self, struct tn_socket *sock, struct tn_rows *rows);
+
+    /* Streams with urgent data (MSG_OOB); all three or none. urgent_sent: what the send queue ends with is urgent.
+     * urgent_mark: octets in the receive queue before the last urgent one, which may still be on its way; negative: there is
+     * none ahead. urgent_take: that octet; 1, 0 (the peer has sent its last), -EAGAIN (not come yet), -EINVAL (there is
+     * none). */
+    void (*urgent_sent)(struct tn_self *self, struct tn_socket *sock);
+    int64_t (*urgent_mark)(struct tn_self *self, struct tn_socket *sock);
+    int (*urgent_take)(struct tn_self *self, struct tn_socket *sock, enum tn_urgent how, uint8_t *octet);
 };
 
 /* A service: a program on sockets. The core opens its listeners as stack.yaml's `listen:` says. Each operation may
@@ -694,6 +709,9 @@ struct tn_core {
                                     const struct tn_addr *group));
     struct tn_socket *(*socket_next)(struct tn_self *self, const struct tn_packet *packet,
                                      struct tn_socket *after);
+
+    /* Urgent data lies ahead in a stream, or more of it: tells the user. */
+    void (*socket_urgent)(struct tn_self *self, struct tn_socket *sock);
 };
 
 #define TN_STORE_MAX        4096

@@ -29,27 +29,32 @@ struct tn_waiting;
 struct tn_accepting;
 
 /* tn_socket.flags */
-#define TN_SOCK_BOUND      0x0001u /* has a local port (and perhaps address) of its own in the port table */
-#define TN_SOCK_CONNECTED  0x0002u /* has a remote address; for streams: the handshake is complete */
-#define TN_SOCK_LISTENING  0x0004u
-#define TN_SOCK_EOF        0x0008u /* the peer will send no more */
-#define TN_SOCK_SHUT_RECV  0x0010u /* the user will receive no more */
-#define TN_SOCK_SHUT_SEND  0x0020u /* the user will send no more (a FIN follows the queue) */
-#define TN_SOCK_CLOSED     0x0040u /* the user has closed it */
-#define TN_SOCK_CONNECTING 0x0080u /* a connect is on its way */
-#define TN_SOCK_HASHED     0x0100u /* is found by its four-tuple */
-#define TN_SOCK_PENDING    0x0200u /* child of a listener, not yet accepted */
-#define TN_SOCK_REUSEADDR  0x0400u
-#define TN_SOCK_BROADCAST  0x0800u
-#define TN_SOCK_KEEPALIVE  0x1000u
-#define TN_SOCK_LINGER0    0x2000u /* SO_LINGER with time 0: close resets */
-#define TN_SOCK_ABORTED    0x4000u /* the transport has given it up (reset, timeout); only close is left */
-#define TN_SOCK_WANT_WRITE 0x8000u /* the user met a full send queue and waits for TN_EVENT_WRITABLE */
-#define TN_SOCK_NODELAY    0x10000u
-#define TN_SOCK_QUEUED     0x20000u    /* on the core's list of sockets with events */
-#define TN_SOCK_FREED      0x40000u    /* the transport is done with it */
-#define TN_SOCK_RCVBUF_SET 0x10000000u /* the user set rcvbuf (SO_RCVBUF): a transport leaves it alone */
-#define TN_SOCK_SNDBUF_SET 0x20000000u /* … sndbuf */
+#define TN_SOCK_BOUND       0x0001u /* has a local port (and perhaps address) of its own in the port table */
+#define TN_SOCK_CONNECTED   0x0002u /* has a remote address; for streams: the handshake is complete */
+#define TN_SOCK_LISTENING   0x0004u
+#define TN_SOCK_EOF         0x0008u /* the peer will send no more */
+#define TN_SOCK_SHUT_RECV   0x0010u /* the user will receive no more */
+#define TN_SOCK_SHUT_SEND   0x0020u /* the user will send no more (a FIN follows the queue) */
+#define TN_SOCK_CLOSED      0x0040u /* the user has closed it */
+#define TN_SOCK_CONNECTING  0x0080u /* a connect is on its way */
+#define TN_SOCK_HASHED      0x0100u /* is found by its four-tuple */
+#define TN_SOCK_PENDING     0x0200u /* child of a listener, not yet accepted */
+#define TN_SOCK_REUSEADDR   0x0400u
+#define TN_SOCK_BROADCAST   0x0800u
+#define TN_SOCK_KEEPALIVE   0x1000u
+#define TN_SOCK_LINGER0     0x2000u /* SO_LINGER with time 0: close resets */
+#define TN_SOCK_ABORTED     0x4000u /* the transport has given it up (reset, timeout); only close is left */
+#define TN_SOCK_WANT_WRITE  0x8000u /* the user met a full send queue and waits for TN_EVENT_WRITABLE */
+#define TN_SOCK_NODELAY     0x10000u
+#define TN_SOCK_QUEUED      0x20000u /* on the core's list of sockets with events */
+#define TN_SOCK_FREED       0x40000u /* the transport is done with it */
+#define TN_SOCK_URGENT      0x80000u /* streams: urgent data was told of that the user has not read past yet */
+#define TN_SOCK_URGENT_NEWS 0x100000u /* … nor taken with MSG_OOB */
+#define TN_SOCK_OOBINLINE   0x200000u
+#define TN_SOCK_CORK        0x400000u   /* TCP_CORK: what does not fill a segment waits */
+#define TN_SOCK_MORE        0x800000u   /* the last data was sent with MSG_MORE: the same */
+#define TN_SOCK_RCVBUF_SET  0x10000000u /* the user set rcvbuf (SO_RCVBUF): a transport leaves it alone */
+#define TN_SOCK_SNDBUF_SET  0x20000000u /* … sndbuf */
 
 #define TN_SOCK_TAKES 0x80000000u /* takes what is sent to its port and to no connection */
 
@@ -59,6 +64,7 @@ struct tn_accepting;
 #define TN_EVENT_ACCEPT   0x04u /* a listener has a connection to accept */
 #define TN_EVENT_ERROR    0x08u /* see SO_ERROR */
 #define TN_EVENT_HANGUP   0x10u /* both directions have ended, or it was aborted */
+#define TN_EVENT_URGENT   0x20u /* streams: urgent data is on its way, or more of it */
 
 /* How a datagram socket heeds the path MTU (IP_MTU_DISCOVER). */
 enum tn_mtu_discover {

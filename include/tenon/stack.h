@@ -172,7 +172,7 @@ ssize_t tn_recvfrom(struct tn_stack *stack, int fd, void *bytes, size_t len, int
 /* With struct msghdr: data in pieces; ancillary data IP_PKTINFO, IP_TTL and IP_TOS; msg_flags MSG_TRUNC, MSG_CTRUNC. */
 ssize_t tn_sendmsg(struct tn_stack *stack, int fd, const struct msghdr *msg, int flags);
 ssize_t tn_recvmsg(struct tn_stack *stack, int fd, struct msghdr *msg, int flags);
-/* FIONREAD, SIOCOUTQ, FIONBIO. */
+/* FIONREAD, SIOCOUTQ, SIOCATMARK, FIONBIO. */
 int tn_ioctl(struct tn_stack *stack, int fd, unsigned long request, int *value);
 /* Has tn_accept(), tn_connect(), tn_send…() and tn_recv…() wait on this socket, by stepping the stack until they are done, the
  * time of SO_RCVTIMEO or SO_SNDTIMEO is over (-EAGAIN; tn_connect(): -EINPROGRESS) or a signal comes (-EINTR). In a callback
@@ -208,7 +208,7 @@ typedef void tn_resolved_fn(void *context, int error, const struct tn_resolved *
  * Unanswered questions are repeated by the machine's clock, also in a stack whose own clock is virtual. */
 int tn_resolve(struct tn_stack *stack, const char *name, int family, tn_resolved_fn *fn, void *context);
 
-/* Like poll(): events and revents are POLLIN, POLLOUT, POLLERR, POLLHUP. Looks once, does not wait. tn_poll_wait() waits for
+/* Like poll(): events and revents are POLLIN, POLLOUT, POLLPRI, POLLERR, POLLHUP. Looks once, does not wait. tn_poll_wait() waits for
  * `timeout` at most (TN_NEVER: as long as it takes), stepping the stack: -EINTR; -EOPNOTSUPP as tn_stack_wait(). */
 struct tn_pollfd {
     int fd;

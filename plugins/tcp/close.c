@@ -36,8 +36,11 @@ void tcp_abort(struct tn_self *self, struct tcp_conn *conn, int error)
 /* A peer may keep FIN-WAIT-2 open forever; a closed socket does not wait that long. */
 static void wait_for_fin(struct tn_self *self, struct tcp_conn *conn)
 {
-    if (tcp_socket(conn)->flags & TN_SOCK_CLOSED)
-        tcp_deadline(self, conn, &conn->wait_at, self->core->now(self) + tcp_options(self)->fin_wait);
+    if (!(tcp_socket(conn)->flags & TN_SOCK_CLOSED))
+        return;
+    int32_t own = conn->rare ? conn->rare->fin_wait : 0; /* TCP_LINGER2 */
+    tn_time wait = own > 0 ? (tn_time)own * TN_SEC : own < 0 ? 0 : tcp_options(self)->fin_wait;
+    tcp_deadline(self, conn, &conn->wait_at, self->core->now(self) + wait);
 }
 
 void tcp_close(struct tn_self *self, struct tn_socket *sock, bool abort)

@@ -218,6 +218,8 @@ void tcp_update_mss(struct tn_self *self, struct tcp_conn *conn)
     uint32_t header = self->core->header_size(self, sock->family) + (uint32_t)sizeof(struct tn_tcp_header);
     uint32_t most = mtu > header ? mtu - header : 0;
     /* §3.7.1, MUST-16: min(SendMSS + 20, MMS_S) - TCPhdrsize - IPoptionsize */
+    if (conn->rare && conn->rare->max_segment)
+        most = tcp_min32(most, conn->rare->max_segment);
     uint32_t mss = tcp_max32(tcp_min32(conn->peer_mss, most), LEAST_MSS);
     conn->mss = (uint16_t)(mss - (conn->flags & TCP_TIMESTAMPS ? 12u : 0u));
 }
@@ -243,6 +245,22 @@ void tcp_pmtu_free(struct tn_self *self, struct tcp_conn *conn)
     conn->cc->pmtu = NULL;
 }
 
+/* ---- What is rare ---- */
+
+struct tcp_rare *tcp_rare(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (!conn->rare)
+        conn->rare = self->core->slab_alloc(tcp_state(self)->rare);
+    return conn->rare;
+}
+
+void tcp_rare_free(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (conn->rare)
+        self->core->slab_free(tcp_state(self)->rare, conn->rare);
+    conn->rare = NULL;
+}
+
 /* ---- The end ---- */
 
 void tcp_release(struct tn_self *self, struct tcp_conn *conn)
@@ -254,6 +272,7 @@ void tcp_release(struct tn_self *self, struct tcp_conn *conn)
     tcp_reassembly_free(self, conn);
     tcp_pmtu_free(self, conn);
     tcp_cc_free(self, conn);
+    tcp_rare_free(self, conn);
     self->core->socket_free(self, tcp_socket(conn));
 }
 

@@ -29,6 +29,7 @@
     X(DELAYED_ACKS, "delayed-acks", "Acknowledgements sent because the delay ended")                      \
     X(CHALLENGE_ACKS, "challenge-acks", "Challenge acknowledgements sent (RFC 5961)")                     \
     X(ACKS_LIMITED, "acks-limited", "Acknowledgements of refused segments left out: too many")            \
+    X(URGENT_IN, "urgent-in", "Times that a peer told of urgent data, or of more")                        \
     X(OUT_OF_ORDER, "out-of-order", "Segments received out of order and kept")                            \
     X(WINDOW_PROBES, "window-probes", "Probes of a closed window sent")                                   \
     X(KEEPALIVES, "keepalives", "Keep-alive probes sent")                                                 \

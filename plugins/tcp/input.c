@@ -44,6 +44,7 @@ static int take_apart(struct tn_self *self, struct tn_packet *packet, struct tcp
     seg->ack = tn_be32(header->ack);
     seg->flags = header->flags;
     seg->window = tn_be16(header->window);
+    seg->urgent_end = seg->seq + tn_be16(header->urgent);
     struct tn_cursor options = tn_sub_cursor(&c, length - sizeof(*header));
     if (!tcp_read_options(&options, seg))
         return TCP_DROP_BAD_OPTION;
@@ -308,8 +309,11 @@ static void input_synchronized(struct tn_self *self, struct tcp_conn *conn, stru
     conn->probes_sent = 0; /* it has shown to be alive (§3.8.4) */
     trim_to_window(conn, seg);
     tcp_ecn_receive(self, conn, seg);
-    if (take_ack(self, conn, seg))
-        tcp_receive(self, conn, seg); /* seventh and eighth; URG (sixth) is ignored: its data is data */
+    if (!take_ack(self, conn, seg))
+        return;
+    if (seg->flags & TN_TCP_URG) /* sixth */
+        tcp_urgent_received(self, conn, seg->urgent_end);
+    tcp_receive(self, conn, seg); /* seventh and eighth */
 }
 
 /* §3.10.7.1 */

@@ -147,6 +147,20 @@ static void accept_syn(struct tn_self *self, struct tn_socket *listener, struct 
     self->core->packet_free(self, seg->packet);
 }
 
+/* What the user set for the listener holds for its connections. */
+static void inherit(struct tn_self *self, struct tcp_conn *conn, const struct tcp_conn *listener)
+{
+    conn->congestion = listener->congestion;
+    conn->keepalive_idle = listener->keepalive_idle;
+    conn->keepalive_interval = listener->keepalive_interval;
+    conn->keepalive_probes = listener->keepalive_probes;
+    conn->user_timeout = listener->user_timeout;
+    if (listener->rare && tcp_rare(self, conn)) {
+        conn->rare->max_segment = listener->rare->max_segment;
+        conn->rare->fin_wait = listener->rare->fin_wait;
+    }
+}
+
 /* ---- The handshake is complete ---- */
 
 /* `seg` acknowledges our SYN, which was sent at `sent` (0: not known). NULL: there was no room for another socket. */
@@ -157,7 +171,7 @@ static struct tcp_conn *establish(struct tn_self *self, const struct tcp_half_op
     if (!child)
         return NULL;
     struct tcp_conn *conn = tn_socket_state(child);
-    conn->congestion = ((const struct tcp_conn *)tn_socket_state(half->listener))->congestion;
+    inherit(self, conn, tn_socket_state(half->listener));
     tcp_begin(self, conn, half->iss);
     conn->flags = TCP_PASSIVE | half->flags | (half->tries ? TCP_SYN_REPEATED : 0) |
                   (half->flags & TCP_TIMESTAMPS ? TCP_TS_RECENT : 0);

@@ -50,10 +50,10 @@ static bool pipe_full(struct tcp_conn *conn, uint32_t len)
 }
 
 /* How much of `len` octets may go in one packet: a segment, or as many full ones as the congestion window lets go. */
-static uint32_t super_frame(const struct tcp_conn *conn, uint32_t len)
+static uint32_t super_frame(struct tcp_conn *conn, uint32_t len)
 {
     uint32_t mss = conn->mss, pipe = tcp_pipe(conn);
-    if (len <= mss || conn->cwnd <= pipe + mss)
+    if (len <= mss || conn->cwnd <= pipe + mss || (conn->rare && tcp_urgent_pending(conn)))
         return tcp_min32(len, mss);
     len = tcp_min32(tcp_min32(len, conn->cwnd - pipe), tcp_super_max(conn));
     return len - len % mss;
@@ -129,11 +129,16 @@ static bool send_next(struct tn_self *self, struct tcp_conn *conn, uint32_t len,
 }
 
 /* Whether a segment that is not full may go: §3.8.6.2.1, rules (2) and (3), with Nagle's algorithm as A.3 modifies it:
- * data waits only while another segment that was not full is unacknowledged. */
+ * data waits only while another segment that was not full is unacknowledged. A user who has said that more follows lets it
+ * wait (until the override timeout of rule (4)), and one in a hurry does not. */
 static bool worth_sending(struct tcp_conn *conn, uint32_t len)
 {
     if (len < unsent(conn))
         return len >= conn->max_snd_wnd / 2;
+    if (conn->rare && tcp_urgent_pending(conn))
+        return true;
+    if (tcp_socket(conn)->flags & (TN_SOCK_CORK | TN_SOCK_MORE))
+        return false;
     return tcp_socket(conn)->flags & TN_SOCK_NODELAY || !tcp_lt(conn->snd_una, conn->small_end);
 }
 

@@ -109,7 +109,7 @@ void tcp_push_header(struct tn_packet *packet, const struct tcp_header *from)
     header->offset = (uint8_t)(len / 4 << 4);
     header->flags = from->flags;
     header->window = tn_to_be16(from->window);
-    header->urgent = tn_to_be16(0);
+    header->urgent = tn_to_be16(from->urgent);
     if (from->options_len)
         memcpy(header + 1, from->options, from->options_len);
 
@@ -196,6 +196,8 @@ bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq,
         .options = options,
     };
     header.ecn = tcp_ecn_send(conn, seq, len, &header.flags);
+    if (conn->rare)
+        tcp_urgent_send(conn, &header);
     if (conn->flags & TCP_TIMESTAMPS)
         header.options_len = tcp_write_timestamps(options, timestamp(self, conn), conn->ts_recent);
     note_ack_sent(conn);
@@ -240,6 +242,8 @@ void tcp_send_ack_at(struct tn_self *self, struct tcp_conn *conn, uint32_t seq)
         .options_len = len,
     };
     header.ecn = tcp_ecn_send(conn, seq, 0, &header.flags);
+    if (conn->rare)
+        tcp_urgent_send(conn, &header);
     note_ack_sent(conn);
     tn_count(self, TCP_ACKS_OUT);
     emit(self, conn, packet, &header);
@@ -267,8 +271,11 @@ void tcp_send_syn(struct tn_self *self, struct tcp_conn *conn)
     bool answer = conn->state == TCP_ST_SYN_RECEIVED;
     const struct tn_socket *sock = tcp_socket(conn);
     uint8_t options[TN_TCP_OPTIONS_MAX];
-    size_t len = tcp_write_syn_options(options, conn->flags, tcp_path_mss(self, sock->family, &sock->path),
-                                       conn->rcv_scale, timestamp(self, conn), answer ? conn->ts_recent : 0);
+    uint16_t mss = tcp_path_mss(self, sock->family, &sock->path);
+    if (conn->rare && conn->rare->max_segment)
+        mss = (uint16_t)tcp_min32(mss, conn->rare->max_segment);
+    size_t len = tcp_write_syn_options(options, conn->flags, mss, conn->rcv_scale, timestamp(self, conn),
+                                       answer ? conn->ts_recent : 0);
     struct tcp_header header = {
         .seq = conn->iss,
         .ack = answer ? conn->rcv_nxt : 0,

@@ -16,16 +16,41 @@ static int read_int(const void *value, socklen_t len, int least, int most, int *
     return *out < least || *out > most ? -EINVAL : 0;
 }
 
-static void set_nodelay(struct tn_self *self, struct tn_socket *sock, bool on)
+/* TCP_NODELAY, TCP_CORK: what waited may go now. */
+static void set_flag(struct tn_self *self, struct tn_socket *sock, uint32_t flag, bool on)
 {
     struct tcp_conn *conn = tn_socket_state(sock);
-    if (!on) {
-        sock->flags &= ~TN_SOCK_NODELAY;
-        return;
-    }
-    sock->flags |= TN_SOCK_NODELAY;
+    sock->flags = on ? sock->flags | flag : sock->flags & ~flag;
+    if (flag == TN_SOCK_CORK && !on)
+        sock->flags &= ~TN_SOCK_MORE;
     if (conn->state >= TCP_ST_ESTABLISHED)
-        tcp_schedule(self, conn); /* what waited for Nagle goes now */
+        tcp_schedule(self, conn);
+}
+
+/* Holds until the next data comes, as Linux's. */
+static void quick_ack(struct tn_self *self, struct tcp_conn *conn, bool on)
+{
+    if (!on || conn->state < TCP_ST_ESTABLISHED)
+        return;
+    conn->flags &= ~TCP_DATA_ACKED;
+    if (conn->flags & TCP_ACK_LATER)
+        tcp_ack_now(self, conn);
+}
+
+/* Options that are kept in the record for what is rare. */
+static int set_rare(struct tn_self *self, struct tcp_conn *conn, int name, int n)
+{
+    struct tcp_rare *rare = tcp_rare(self, conn);
+    if (!rare)
+        return -ENOBUFS;
+    if (name == TCP_LINGER2) {
+        rare->fin_wait = n < 0 ? -1 : n;
+        return 0;
+    }
+    rare->max_segment = (uint16_t)n;
+    if (conn->state >= TCP_ST_ESTABLISHED)
+        tcp_update_mss(self, conn);
+    return 0;
 }
 
 static void restart_keepalive(struct tn_self *self, struct tcp_conn *conn)
@@ -44,27 +69,43 @@ static int set_congestion(struct tn_self *self, struct tcp_conn *conn, const voi
     return tcp_cc_choose(self, conn, name);
 }
 
-int tcp_set_option(struct tn_self *self, struct tn_socket *sock, int name, const void *value, socklen_t len)
+/* Options that are a number, and what it may be. */
+static const struct number_option {
+    int name, least, most;
+} number_options[] = {
+    {TCP_NODELAY, INT32_MIN, INT32_MAX},
+    {TCP_CORK, INT32_MIN, INT32_MAX},
+    {TCP_QUICKACK, INT32_MIN, INT32_MAX},
+    {TCP_MAXSEG, 88, 32767}, /* Linux's least and most */
+    {TCP_LINGER2, INT32_MIN, 3600},
+    {TCP_USER_TIMEOUT, 0, INT32_MAX},
+    {TCP_KEEPIDLE, 1, 32767},
+    {TCP_KEEPINTVL, 1, 32767},
+    {TCP_KEEPCNT, 1, 127},
+};
+
+static const struct number_option *find_number_option(int name)
+{
+    for (size_t i = 0; i < TN_ARRAY_SIZE(number_options); i++)
+        if (number_options[i].name == name)
+            return &number_options[i];
+    return NULL;
+}
+
+static int set_number(struct tn_self *self, struct tn_socket *sock, int name, int n)
 {
     struct tcp_conn *conn = tn_socket_state(sock);
-    if (name == TCP_CONGESTION)
-        return set_congestion(self, conn, value, len);
-    bool known = name == TCP_NODELAY || name == TCP_KEEPIDLE || name == TCP_KEEPINTVL ||
-                 name == TCP_KEEPCNT || name == TCP_USER_TIMEOUT;
-    if (!known)
-        return -ENOPROTOOPT;
-    int n;
-    int least = name == TCP_NODELAY ? INT32_MIN : name == TCP_USER_TIMEOUT ? 0 : 1;
-    int most = name == TCP_NODELAY || name == TCP_USER_TIMEOUT ? INT32_MAX
-               : name == TCP_KEEPCNT                           ? 127
-                                                               : 32767;
-    int error = read_int(value, len, least, most, &n);
-    if (error < 0)
-        return error;
     switch (name) {
     case TCP_NODELAY:
-        set_nodelay(self, sock, n != 0);
+    case TCP_CORK:
+        set_flag(self, sock, name == TCP_CORK ? TN_SOCK_CORK : TN_SOCK_NODELAY, n != 0);
         return 0;
+    case TCP_QUICKACK:
+        quick_ack(self, conn, n != 0);
+        return 0;
+    case TCP_MAXSEG:
+    case TCP_LINGER2:
+        return set_rare(self, conn, name, n);
     case TCP_USER_TIMEOUT:
         conn->user_timeout = (uint32_t)n;
         return 0;
@@ -80,6 +121,18 @@ int tcp_set_option(struct tn_self *self, struct tn_socket *sock, int name, const
     }
     restart_keepalive(self, conn);
     return 0;
+}
+
+int tcp_set_option(struct tn_self *self, struct tn_socket *sock, int name, const void *value, socklen_t len)
+{
+    const struct number_option *option = find_number_option(name);
+    int n;
+    if (name == TCP_CONGESTION)
+        return set_congestion(self, tn_socket_state(sock), value, len);
+    if (!option)
+        return -ENOPROTOOPT;
+    int error = read_int(value, len, option->least, option->most, &n);
+    return error < 0 ? error : set_number(self, sock, name, n);
 }
 
 /* ---- Getting ---- */
@@ -155,6 +208,8 @@ static void fill_info(struct tn_self *self, struct tn_socket *sock, struct tcp_i
     info->tcpi_last_data_recv = tcp_clock(self) - conn->last_heard;
     info->tcpi_last_ack_recv = tcp_clock(self) - conn->last_heard;
     info->tcpi_total_retrans = conn->retransmits;
+    info->tcpi_retransmits = conn->backoff;
+    info->tcpi_rcv_rtt = conn->rcv_rtt;
 }
 
 static int give(void *value, socklen_t *len, const void *from, size_t size)
@@ -169,6 +224,13 @@ static int give_int(void *value, socklen_t *len, int n)
     return give(value, len, &n, sizeof(n));
 }
 
+static int max_segment(const struct tcp_conn *conn)
+{
+    if (conn->state >= TCP_ST_ESTABLISHED)
+        return conn->mss;
+    return conn->rare && conn->rare->max_segment ? conn->rare->max_segment : conn->peer_mss;
+}
+
 int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void *value, socklen_t *len)
 {
     const struct tcp_options *options = tcp_options(self);
@@ -178,8 +240,16 @@ int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void 
     switch (name) {
     case TCP_NODELAY:
         return give_int(value, len, sock->flags & TN_SOCK_NODELAY ? 1 : 0);
+    case TCP_CORK:
+        return give_int(value, len, sock->flags & TN_SOCK_CORK ? 1 : 0);
+    case TCP_QUICKACK:
+        return give_int(value, len, conn->flags & TCP_DATA_ACKED ? 0 : 1);
+    case TCP_LINGER2:
+        return give_int(value, len,
+                        conn->rare && conn->rare->fin_wait ? conn->rare->fin_wait
+                                                           : (int)(options->fin_wait / TN_SEC));
     case TCP_MAXSEG:
-        return give_int(value, len, conn->state >= TCP_ST_ESTABLISHED ? conn->mss : conn->peer_mss);
+        return give_int(value, len, max_segment(conn));
     case TCP_KEEPIDLE:
         return give_int(value, len,
                         conn->keepalive_idle ? conn->keepalive_idle

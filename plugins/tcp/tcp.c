@@ -35,6 +35,8 @@
 /* Connections that send at a time, twice: what was before a reduction is kept, too. */
 #define CONGESTION_LIMIT (1u << 20)
 
+#define RARE_LIMIT (1u << 20)
+
 static int tcp_start(struct tn_self *self, struct tn_text *why)
 {
     struct tcp_state *state = tcp_state(self);
@@ -47,6 +49,7 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
     state->congestion_records =
         self->core->slab_create(self, "tcp-congestion", sizeof(struct tcp_cc), CONGESTION_LIMIT);
     state->pmtu_records = self->core->slab_create(self, "tcp-path-mtus", sizeof(struct tcp_pmtu), PMTU_LIMIT);
+    state->rare = self->core->slab_create(self, "tcp-rare", sizeof(struct tcp_rare), RARE_LIMIT);
     tcp_cc_default(self);
     int half_open = self->core->flows_create(self, "tcp-half-open", sizeof(struct tcp_half_open),
                                              (size_t)tcp_options(self)->half_open_limit);
@@ -55,7 +58,7 @@ static int tcp_start(struct tn_self *self, struct tn_text *why)
     state->half_open_kind = (uint16_t)half_open;
     state->time_wait_kind = (uint16_t)time_wait;
     if (half_open >= 0 && time_wait >= 0 && state->runs && state->flights && state->blocks &&
-        state->reassemblies && state->congestion_records && state->pmtu_records)
+        state->reassemblies && state->congestion_records && state->pmtu_records && state->rare)
         return 0;
     tn_text_add(why, "no memory for the records of what is in flight, half open and waiting");
     return -ENOMEM;
@@ -211,6 +214,9 @@ static const struct tn_transport_ops tcp_transport = {
     .flow_yields = tcp_flow_yields,
     .header_length = tcp_header_length,
     .fix_segment = tcp_fix_segment,
+    .urgent_sent = tcp_urgent_sent,
+    .urgent_mark = tcp_urgent_mark,
+    .urgent_take = tcp_urgent_take,
     .forget = tcp_cc_forget,
     .show = tcp_show,
 };

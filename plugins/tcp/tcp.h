@@ -9,6 +9,7 @@
  *     reassembly.c      what came out of order
  *     window.c          the window that is offered to the peer
  *     connection.c      states, the list of connections with something to send, deadlines, the end
+ *     urgent.c          urgent data
  *     ecn.c             explicit congestion notification (RFC 3168)
  *     numbers.c         initial sequence numbers (RFC 6528)
  *     pmtu.c            the path's MTU (RFC 1191, RFC 4821)
@@ -99,6 +100,7 @@ struct tcp_state {
     struct tn_slab *reassemblies;       /* struct tcp_reassembly */
     struct tn_slab *congestion_records; /* struct tcp_cc */
     struct tn_slab *pmtu_records;       /* struct tcp_pmtu */
+    struct tn_slab *rare;               /* struct tcp_rare */
     uint16_t congestion;                /* slot of the algorithm that the option names; 0: it is not there */
 
     uint16_t half_open_kind; /* of flows */
@@ -333,6 +335,19 @@ struct tcp_pmtu {
     bool whole;     /* the next probe is of `high` itself */
 };
 
+/* What few connections need: made when the first of it is. */
+struct tcp_rare {
+    uint32_t snd_up;       /* SND.UP: sequence number after the last urgent octet that the user gave */
+    uint32_t rcv_up;       /* RCV.UP: … that the peer told of */
+    bool sends_urgent : 1; /* snd_up is beyond snd_una */
+    bool hears_urgent : 1; /* rcv_up is beyond what the user has read */
+    bool octet_known : 1;  /* the user has read past the last urgent octet, which was kept */
+    bool octet_taken : 1;  /* … by MSG_OOB */
+    uint8_t octet;
+    uint16_t max_segment; /* TCP_MAXSEG; 0: none */
+    int32_t fin_wait;     /* TCP_LINGER2, seconds; 0: the option; negative: none */
+};
+
 /* The record behind a socket (tn_socket_state()). Octets of the stream lie in the socket's queues: tx.head's first
  * octet is the one at snd_una (once the SYN is acknowledged). */
 struct tcp_conn {
@@ -361,6 +376,7 @@ struct tcp_conn {
     struct tn_packet *tx_packet;       /* where new data was last taken from; NULL: from the head of tx */
     struct tcp_reassembly *reassembly; /* NULL: no data is out of order */
     struct tcp_cc *cc;                 /* NULL: idle */
+    struct tcp_rare *rare;             /* NULL: nothing rare */
 
     uint32_t flags; /* TCP_… */
     uint8_t state;  /* enum tcp_conn_state */
@@ -514,7 +530,8 @@ struct tcp_segment {
     struct tn_packet *packet; /* data: the payload */
     uint32_t seq;
     uint32_t ack;
-    uint32_t len; /* octets of payload; SEG.LEN also counts SYN and FIN: tcp_segment_end() */
+    uint32_t len;        /* octets of payload; SEG.LEN also counts SYN and FIN: tcp_segment_end() */
+    uint32_t urgent_end; /* with URG: sequence number after the last urgent octet */
     uint32_t ts_value;
     uint32_t ts_echo;
     uint16_t window; /* as it stands in the header */
@@ -729,6 +746,9 @@ int tcp_find_path(struct tn_self *self, struct tcp_conn *conn);
 void tcp_pmtu_free(struct tn_self *self, struct tcp_conn *conn);
 /* Recomputes mss from the path's MTU and the peer's MSS. */
 void tcp_update_mss(struct tn_self *self, struct tcp_conn *conn);
+/* The connection's record for what is rare, made if need be; NULL: no memory. */
+struct tcp_rare *tcp_rare(struct tn_self *self, struct tcp_conn *conn);
+void tcp_rare_free(struct tn_self *self, struct tcp_conn *conn);
 /* Lets go of everything, and of the socket. The record may be gone afterwards. */
 void tcp_release(struct tn_self *self, struct tcp_conn *conn);
 /* The connection has ended: tells the user `error` (0: an orderly end), unless there is none to tell, and lets go of
@@ -798,9 +818,23 @@ struct tcp_header {
     uint16_t window;
     uint8_t flags;
     uint8_t ecn; /* of the IP header */
+    uint16_t urgent;
     const uint8_t *options;
     size_t options_len; /* a multiple of 4 */
 };
+
+/* ---- urgent.c ---- */
+
+/* Whether urgent data is not acknowledged yet. */
+bool tcp_urgent_pending(struct tcp_conn *conn);
+/* The urgent pointer of a segment that is being sent, if there is one. */
+void tcp_urgent_send(struct tcp_conn *conn, struct tcp_header *header);
+/* A segment in the window tells of urgent data that ends before `up`. */
+void tcp_urgent_received(struct tn_self *self, struct tcp_conn *conn, uint32_t up);
+/* transport->urgent_sent, urgent_mark, urgent_take */
+void tcp_urgent_sent(struct tn_self *self, struct tn_socket *sock);
+int64_t tcp_urgent_mark(struct tn_self *self, struct tn_socket *sock);
+int tcp_urgent_take(struct tn_self *self, struct tn_socket *sock, enum tn_urgent how, uint8_t *octet);
 
 /* Puts the header before the packet's data. Addresses, ports and family of the packet are set. */
 void tcp_push_header(struct tn_packet *packet, const struct tcp_header *from);

@@ -27,6 +27,8 @@ struct segment {
     uint32_t seq, ack; /* relative */
     uint32_t len;
     uint16_t window;
+    uint16_t urgent; /* the field of the header */
+    bool has_urgent;
     uint8_t ecn; /* field of the IP header */
     bool has_ecn;
     bool any_seq, any_ack, any_window;
@@ -100,6 +102,9 @@ static struct segment parse(const char *given)
         } else if (!strcmp(word, "win")) {
             s.window = (uint16_t)number(strtok_r(NULL, " ", &save), &s.any_window);
             s.has_window = true;
+        } else if (!strcmp(word, "urg")) {
+            s.urgent = (uint16_t)number(strtok_r(NULL, " ", &save), &any);
+            s.has_urgent = true;
         } else if (!strcmp(word, "ecn")) {
             s.ecn = (uint8_t)number(strtok_r(NULL, " ", &save), &any);
             s.has_ecn = true;
@@ -292,7 +297,7 @@ static size_t build(struct dialogue *d, const struct segment *s, uint8_t *p)
     p[13] = s->flags;
     tn_store16(p + 14, s->has_window ? s->window : d->window);
     tn_store16(p + 16, 0);
-    tn_store16(p + 18, 0);
+    tn_store16(p + 18, s->urgent);
     for (uint32_t i = 0; i < s->len; i++)
         p[header + i] = octet(s->seq + (s->flags >> 1 & 1) + i); /* data follows the SYN */
     size_t len = header + s->len;
@@ -371,6 +376,7 @@ static void read_header(struct dialogue *d, const uint8_t *p, size_t len, struct
     s->ack = tn_load32(p + 8) - (s->flags & 0x10 ? d->isn : 0);
     s->len = (uint32_t)(len - header);
     s->window = tn_load16(p + 14);
+    s->urgent = tn_load16(p + 18);
     get_options(d, p + 20, header - 20, s->options, sizeof(s->options));
     check_payload(d, s, p + header);
 }
@@ -405,8 +411,8 @@ static bool hear(struct dialogue *d, struct heard *h)
     h->s.ecn = p[1] & 3;
     char flags[9];
     flags_text(h->s.flags, flags);
-    snprintf(h->text, sizeof(h->text), "%s %u:%u ack %u win %u ecn %u <%s>", flags, h->s.seq,
-             h->s.seq + h->s.len, h->s.ack, h->s.window, h->s.ecn, h->s.options);
+    snprintf(h->text, sizeof(h->text), "%s %u:%u ack %u win %u urg %u ecn %u <%s>", flags, h->s.seq,
+             h->s.seq + h->s.len, h->s.ack, h->s.window, h->s.urgent, h->s.ecn, h->s.options);
     d->heard_at = tn_sim_now(d->sim);
     return true;
 }
@@ -430,6 +436,7 @@ static bool same(const struct segment *e, const struct segment *s)
     return e->flags == s->flags && (e->any_seq || e->seq == s->seq) && e->len == s->len &&
            (!e->has_ack || e->any_ack || e->ack == s->ack) &&
            (!e->has_window || e->any_window || e->window == s->window) && (!e->has_ecn || e->ecn == s->ecn) &&
+           (!e->has_urgent || e->urgent == s->urgent) &&
            (!e->has_options || same_words(e->options, s->options));
 }
 
@@ -578,16 +585,21 @@ void user_connects(struct dialogue *d)
     tn_sim_settle(d->sim);
 }
 
-void user_writes(struct dialogue *d, size_t octets)
+void user_sends(struct dialogue *d, size_t octets, int flags)
 {
     uint8_t *bytes = malloc(octets + 1);
     for (size_t i = 0; i < octets; i++)
         bytes[i] = octet(1 + d->written + (uint32_t)i);
-    ssize_t n = tn_send(d->stack, d->fd, bytes, octets, 0);
+    ssize_t n = tn_send(d->stack, d->fd, bytes, octets, flags);
     free(bytes);
     assert_int_equal(n, octets);
     d->written += (uint32_t)octets;
     tn_sim_settle(d->sim);
+}
+
+void user_writes(struct dialogue *d, size_t octets)
+{
+    user_sends(d, octets, 0);
 }
 
 void user_reads(struct dialogue *d, size_t octets)

@@ -11,11 +11,11 @@
  *     stack_after(&d, 40 * TN_MSEC, ". 1 ack 101");
  *
  * A segment is written as
- *     FLAGS SEQ[:END] [ack N] [win N] [ecn N] [<OPTIONS>] [!WHAT]
+ *     FLAGS SEQ[:END] [ack N] [win N] [urg N] [ecn N] [<OPTIONS>] [!WHAT]
  * FLAGS are tcpdump's letters (S, F, R, P, U, E, W and '.' for ACK, '-' for none); numbers are relative to the initial
  * sequence numbers, so that 0 is the SYN; END - SEQ octets of data follow, which are the same for the same number in every
- * segment; `ecn` is the field of the IP header. OPTIONS are "mss 1460,sackOK,TS val 1 ecr 2,nop,wscale 7,sack 3:4 5:6,eol", or "hex 0a0b" for bytes as they
- * are. In a segment that is expected, what is not written is not looked at, and a number may be '*'. `!` does harm to one
+ * segment; `urg` is the urgent pointer, `ecn` the field of the IP header. OPTIONS are
+ * "mss 1460,sackOK,TS val 1 ecr 2,nop,wscale 7,sack 3:4 5:6,eol", or "hex 0a0b" for bytes as they are. In a segment that is expected, what is not written is not looked at, and a number may be '*'. `!` does harm to one
  * that is sent: !checksum, !short (cut within the header), !offset N (of the header's length field). */
 #ifndef TENON_TESTS_DIALOGUE_H
 #define TENON_TESTS_DIALOGUE_H
@@ -79,6 +79,8 @@ void user_accepts(struct dialogue *d);
 void user_connects(struct dialogue *d);
 /* Writes so many octets; they must all be taken. */
 void user_writes(struct dialogue *d, size_t octets);
+/* The same with MSG_… flags. */
+void user_sends(struct dialogue *d, size_t octets, int flags);
 /* Reads exactly so many octets (as many as there are must be no fewer), and checks them. */
 void user_reads(struct dialogue *d, size_t octets);
 /* A read returns this: 0 at the end, or a negative errno. */
