@@ -38,7 +38,7 @@ static void wait_for_fin(struct tn_self *self, struct tcp_conn *conn)
 {
     if (!(tcp_socket(conn)->flags & TN_SOCK_CLOSED))
         return;
-    int32_t own = conn->rare ? conn->rare->fin_wait : 0; /* TCP_LINGER2 */
+    int32_t own = tcp_rare_of(conn)->fin_wait; /* TCP_LINGER2 */
     tn_time wait = own > 0 ? (tn_time)own * TN_SEC : own < 0 ? 0 : tcp_options(self)->fin_wait;
     tcp_deadline(self, conn, &conn->wait_at, self->core->now(self) + wait);
 }

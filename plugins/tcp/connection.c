@@ -144,8 +144,9 @@ void tcp_rearm(struct tn_self *self, struct tcp_conn *conn)
 
 tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn)
 {
-    if (conn->user_timeout)
-        return conn->user_timeout * TN_MSEC;
+    uint32_t own = tcp_rare_of(conn)->user_timeout;
+    if (own)
+        return own * TN_MSEC;
     if (conn->state == TCP_ST_SYN_SENT || conn->state == TCP_ST_SYN_RECEIVED)
         return tcp_options(self)->syn_timeout;
     return tcp_options(self)->user_timeout;
@@ -218,8 +219,8 @@ void tcp_update_mss(struct tn_self *self, struct tcp_conn *conn)
     uint32_t header = self->core->header_size(self, sock->family) + (uint32_t)sizeof(struct tn_tcp_header);
     uint32_t most = mtu > header ? mtu - header : 0;
     /* §3.7.1, MUST-16: min(SendMSS + 20, MMS_S) - TCPhdrsize - IPoptionsize */
-    if (conn->rare && conn->rare->max_segment)
-        most = tcp_min32(most, conn->rare->max_segment);
+    if (tcp_rare_of(conn)->max_segment)
+        most = tcp_min32(most, tcp_rare_of(conn)->max_segment);
     uint32_t mss = tcp_max32(tcp_min32(conn->peer_mss, most), LEAST_MSS);
     conn->mss = (uint16_t)(mss - (conn->flags & TCP_TIMESTAMPS ? 12u : 0u));
 }

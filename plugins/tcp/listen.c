@@ -151,14 +151,8 @@ static void accept_syn(struct tn_self *self, struct tn_socket *listener, struct 
 static void inherit(struct tn_self *self, struct tcp_conn *conn, const struct tcp_conn *listener)
 {
     conn->congestion = listener->congestion;
-    conn->keepalive_idle = listener->keepalive_idle;
-    conn->keepalive_interval = listener->keepalive_interval;
-    conn->keepalive_probes = listener->keepalive_probes;
-    conn->user_timeout = listener->user_timeout;
-    if (listener->rare && tcp_rare(self, conn)) {
-        conn->rare->max_segment = listener->rare->max_segment;
-        conn->rare->fin_wait = listener->rare->fin_wait;
-    }
+    if (listener->rare && tcp_rare(self, conn))
+        *conn->rare = *listener->rare; /* a listener has no urgent data */
 }
 
 /* ---- The handshake is complete ---- */

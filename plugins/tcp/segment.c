@@ -272,8 +272,8 @@ void tcp_send_syn(struct tn_self *self, struct tcp_conn *conn)
     const struct tn_socket *sock = tcp_socket(conn);
     uint8_t options[TN_TCP_OPTIONS_MAX];
     uint16_t mss = tcp_path_mss(self, sock->family, &sock->path);
-    if (conn->rare && conn->rare->max_segment)
-        mss = (uint16_t)tcp_min32(mss, conn->rare->max_segment);
+    if (tcp_rare_of(conn)->max_segment)
+        mss = (uint16_t)tcp_min32(mss, tcp_rare_of(conn)->max_segment);
     size_t len = tcp_write_syn_options(options, conn->flags, mss, conn->rcv_scale, timestamp(self, conn),
                                        answer ? conn->ts_recent : 0);
     struct tcp_header header = {

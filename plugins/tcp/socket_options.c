@@ -37,27 +37,43 @@ static void quick_ack(struct tn_self *self, struct tcp_conn *conn, bool on)
         tcp_ack_now(self, conn);
 }
 
+static void restart_keepalive(struct tn_self *self, struct tcp_conn *conn)
+{
+    conn->probes_sent = 0;
+    if (conn->state == TCP_ST_ESTABLISHED || conn->state == TCP_ST_CLOSE_WAIT)
+        tcp_start_keepalive(self, conn);
+}
+
 /* Options that are kept in the record for what is rare. */
 static int set_rare(struct tn_self *self, struct tcp_conn *conn, int name, int n)
 {
     struct tcp_rare *rare = tcp_rare(self, conn);
     if (!rare)
         return -ENOBUFS;
-    if (name == TCP_LINGER2) {
+    switch (name) {
+    case TCP_LINGER2:
         rare->fin_wait = n < 0 ? -1 : n;
         return 0;
+    case TCP_MAXSEG:
+        rare->max_segment = (uint16_t)n;
+        if (conn->state >= TCP_ST_ESTABLISHED)
+            tcp_update_mss(self, conn);
+        return 0;
+    case TCP_USER_TIMEOUT:
+        rare->user_timeout = (uint32_t)n;
+        return 0;
+    case TCP_KEEPIDLE:
+        rare->keepalive_idle = (uint16_t)n;
+        break;
+    case TCP_KEEPINTVL:
+        rare->keepalive_interval = (uint16_t)n;
+        break;
+    default:
+        rare->keepalive_probes = (uint8_t)n;
+        break;
     }
-    rare->max_segment = (uint16_t)n;
-    if (conn->state >= TCP_ST_ESTABLISHED)
-        tcp_update_mss(self, conn);
+    restart_keepalive(self, conn);
     return 0;
-}
-
-static void restart_keepalive(struct tn_self *self, struct tcp_conn *conn)
-{
-    conn->probes_sent = 0;
-    if (conn->state == TCP_ST_ESTABLISHED || conn->state == TCP_ST_CLOSE_WAIT)
-        tcp_start_keepalive(self, conn);
 }
 
 static int set_congestion(struct tn_self *self, struct tcp_conn *conn, const void *value, socklen_t len)
@@ -103,24 +119,9 @@ static int set_number(struct tn_self *self, struct tn_socket *sock, int name, in
     case TCP_QUICKACK:
         quick_ack(self, conn, n != 0);
         return 0;
-    case TCP_MAXSEG:
-    case TCP_LINGER2:
-        return set_rare(self, conn, name, n);
-    case TCP_USER_TIMEOUT:
-        conn->user_timeout = (uint32_t)n;
-        return 0;
-    case TCP_KEEPIDLE:
-        conn->keepalive_idle = (uint16_t)n;
-        break;
-    case TCP_KEEPINTVL:
-        conn->keepalive_interval = (uint16_t)n;
-        break;
     default:
-        conn->keepalive_probes = (uint8_t)n;
-        break;
+        return set_rare(self, conn, name, n);
     }
-    restart_keepalive(self, conn);
-    return 0;
 }
 
 int tcp_set_option(struct tn_self *self, struct tn_socket *sock, int name, const void *value, socklen_t len)
@@ -228,13 +229,14 @@ static int max_segment(const struct tcp_conn *conn)
 {
     if (conn->state >= TCP_ST_ESTABLISHED)
         return conn->mss;
-    return conn->rare && conn->rare->max_segment ? conn->rare->max_segment : conn->peer_mss;
+    return tcp_rare_of(conn)->max_segment ? tcp_rare_of(conn)->max_segment : conn->peer_mss;
 }
 
 int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void *value, socklen_t *len)
 {
     const struct tcp_options *options = tcp_options(self);
     const struct tcp_conn *conn = tn_socket_state(sock);
+    const struct tcp_rare *rare = tcp_rare_of(conn);
     struct tcp_info info = {.tcpi_state = 0};
     char algorithm[CONGESTION_NAME_SIZE] = "";
     switch (name) {
@@ -245,24 +247,22 @@ int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void 
     case TCP_QUICKACK:
         return give_int(value, len, conn->flags & TCP_DATA_ACKED ? 0 : 1);
     case TCP_LINGER2:
-        return give_int(value, len,
-                        conn->rare && conn->rare->fin_wait ? conn->rare->fin_wait
-                                                           : (int)(options->fin_wait / TN_SEC));
+        return give_int(value, len, rare->fin_wait ? rare->fin_wait : (int)(options->fin_wait / TN_SEC));
     case TCP_MAXSEG:
         return give_int(value, len, max_segment(conn));
     case TCP_KEEPIDLE:
         return give_int(value, len,
-                        conn->keepalive_idle ? conn->keepalive_idle
+                        rare->keepalive_idle ? rare->keepalive_idle
                                              : (int)(options->keepalive_time / TN_SEC));
     case TCP_KEEPINTVL:
         return give_int(value, len,
-                        conn->keepalive_interval ? conn->keepalive_interval
+                        rare->keepalive_interval ? rare->keepalive_interval
                                                  : (int)(options->keepalive_interval / TN_SEC));
     case TCP_KEEPCNT:
         return give_int(value, len,
-                        conn->keepalive_probes ? conn->keepalive_probes : (int)options->keepalive_probes);
+                        rare->keepalive_probes ? rare->keepalive_probes : (int)options->keepalive_probes);
     case TCP_USER_TIMEOUT:
-        return give_int(value, len, (int)conn->user_timeout);
+        return give_int(value, len, (int)rare->user_timeout);
     case TCP_CONGESTION:
         snprintf(algorithm, sizeof(algorithm), "%s", tcp_cc_name(self, conn));
         return give(value, len, algorithm, sizeof(algorithm));

@@ -344,8 +344,12 @@ struct tcp_rare {
     bool octet_known : 1;  /* the user has read past the last urgent octet, which was kept */
     bool octet_taken : 1;  /* … by MSG_OOB */
     uint8_t octet;
-    uint16_t max_segment; /* TCP_MAXSEG; 0: none */
-    int32_t fin_wait;     /* TCP_LINGER2, seconds; 0: the option; negative: none */
+    uint8_t keepalive_probes;    /* 0: the option */
+    uint16_t keepalive_idle;     /* seconds; 0: the option */
+    uint16_t keepalive_interval; /* seconds; 0: the option */
+    uint16_t max_segment;        /* TCP_MAXSEG; 0: none */
+    uint32_t user_timeout;       /* milliseconds; 0: the option */
+    int32_t fin_wait;            /* TCP_LINGER2, seconds; 0: the option; negative: none */
 };
 
 /* The record behind a socket (tn_socket_state()). Octets of the stream lie in the socket's queues: tx.head's first
@@ -441,13 +445,9 @@ struct tcp_conn {
     /* limits of what the peer may provoke (RFC 5961 §10), and of patience */
     uint32_t challenge_since; /* tcp_clock() */
     uint16_t challenges;
-    uint16_t keepalive_idle;     /* seconds; 0: the option */
-    uint16_t keepalive_interval; /* seconds; 0: the option */
-    uint8_t keepalive_probes;    /* 0: the option */
-    uint8_t probes_sent;         /* keep-alive probes without an answer */
-    uint32_t user_timeout;       /* milliseconds; 0: the option */
-    uint32_t retransmits;        /* segments sent again, for TCP_INFO */
-    uint32_t cause;              /* serial of the last frame of this batch, for the trace; 0: none */
+    uint8_t probes_sent;  /* keep-alive probes without an answer */
+    uint32_t retransmits; /* segments sent again, for TCP_INFO */
+    uint32_t cause;       /* serial of the last frame of this batch, for the trace; 0: none */
 };
 
 /* ---- Connections without a socket ---- */
@@ -490,6 +490,13 @@ static_assert(sizeof(struct tcp_time_wait) == 40, "with IPv4 addresses and its s
 static inline struct tcp_pmtu *tcp_pmtu(const struct tcp_conn *conn)
 {
     return conn->cc ? conn->cc->pmtu : NULL;
+}
+
+/* To read what few connections have. */
+static inline const struct tcp_rare *tcp_rare_of(const struct tcp_conn *conn)
+{
+    static const struct tcp_rare nothing = {.snd_up = 0};
+    return conn->rare ? conn->rare : &nothing;
 }
 
 static inline struct tn_socket *tcp_socket(struct tcp_conn *conn)

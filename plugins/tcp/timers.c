@@ -86,18 +86,20 @@ static void retransmit(struct tn_self *self, struct tcp_conn *conn)
 
 static tn_time keepalive_idle(struct tn_self *self, const struct tcp_conn *conn)
 {
-    return conn->keepalive_idle ? conn->keepalive_idle * TN_SEC : tcp_options(self)->keepalive_time;
+    uint16_t own = tcp_rare_of(conn)->keepalive_idle;
+    return own ? own * TN_SEC : tcp_options(self)->keepalive_time;
 }
 
 static tn_time keepalive_interval(struct tn_self *self, const struct tcp_conn *conn)
 {
-    return conn->keepalive_interval ? conn->keepalive_interval * TN_SEC
-                                    : tcp_options(self)->keepalive_interval;
+    uint16_t own = tcp_rare_of(conn)->keepalive_interval;
+    return own ? own * TN_SEC : tcp_options(self)->keepalive_interval;
 }
 
 static int64_t keepalive_probes(struct tn_self *self, const struct tcp_conn *conn)
 {
-    return conn->keepalive_probes ? conn->keepalive_probes : tcp_options(self)->keepalive_probes;
+    uint8_t own = tcp_rare_of(conn)->keepalive_probes;
+    return own ? own : tcp_options(self)->keepalive_probes;
 }
 
 /* The timer runs for every connection, and looks: the switch is a flag of the socket (MUST-24, MUST-25). */
