@@ -96,6 +96,7 @@ static void old_data_is_acknowledged_and_not_delivered_again(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 2883 4.1 */
 static void duplicate_is_reported_by_dsack(void **state)
 {
     established(&d, "{}", "mss 1460,nop,nop,sackOK");
@@ -151,6 +152,7 @@ static void out_of_order_data_is_kept(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 2018 3 first */
 static void gaps_are_reported_newest_first(void **state)
 {
     established(&d, "{}", "mss 1460,nop,nop,sackOK");
@@ -189,6 +191,7 @@ static void overlapping_segments_are_cut_to_fit(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 2883 4.2 */
 static void duplicate_out_of_order_is_reported_by_dsack(void **state)
 {
     established(&d, "{}", "mss 1460,nop,nop,sackOK");

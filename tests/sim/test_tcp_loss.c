@@ -41,7 +41,7 @@ static uint32_t info_cwnd(void)
 
 /* conformance: 9293 MUST-18; 9293 MUST-19 */
 /* R, 2R, 4R; afterwards one segment. */
-/* conformance: 6298 2.1; 6298 5.5 */
+/* conformance: 6298 2.1; 6298 5.5; 5681 3.1-rto */
 static void lost_data_is_repeated_with_backoff(void **state)
 {
     ten_in_flight("mss 1000");
@@ -216,7 +216,7 @@ static void timeout_after_a_lost_syn_is_three_seconds(void **state)
 /* ---- Duplicate acknowledgements, without SACK ---- */
 
 /* RFC 5681 §3.2, RFC 3042 */
-/* conformance: 3042 2 */
+/* conformance: 3042 2; 5681 3.2 */
 static void third_duplicate_repeats_the_first_segment(void **state)
 {
     ten_in_flight("mss 1000");
@@ -249,6 +249,7 @@ static void partial_acknowledgement_repeats_the_next_hole(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 5681 2 */
 static void what_is_no_duplicate_does_not_count(void **state)
 {
     ten_in_flight("mss 1000");
@@ -379,6 +380,7 @@ static void timeout_repeats_only_holes(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 5681 4.1 */
 /* RFC 5681 §4.1 */
 static void window_starts_again_after_a_pause(void **state)
 {
