@@ -363,8 +363,16 @@ static void forged_and_stale_cookies_are_reset(void **state)
     d.peer_port--;
     assert_int_equal(tcp_counter(&d, "syn-cookies-wrong"), 3);
     tn_sim_run(d.sim, 121 * TN_SEC);
+    uint32_t iss = d.iss;
+    d.peer_port += 2; /* a new one is out, so that cookies are looked for */
+    d.iss_known = false;
+    peer(&d, "S 0 <mss 1460>");
+    stack(&d, "S. 0 ack 1");
+    d.peer_port -= 2;
+    d.iss = iss;
     peer(&d, ". 1 ack 1");
     stack(&d, "R 1");
+    assert_int_equal(tcp_counter(&d, "syn-cookies-wrong"), 4);
     assert_int_equal(tcp_counter(&d, "syn-cookies-taken"), 0);
     dialogue_stop(&d);
 }
