@@ -96,7 +96,11 @@ static void icmp_send_error(struct tn_self *self, const struct tn_packet *about,
     packet->family = AF_INET;
     packet->protocol = TN_IPPROTO_ICMP;
     packet->vrf = about->vrf;
-    packet->src = about->dst;
+    /* About a packet for somebody else (RFC 1812 §4.3.2.4): from the address that the route back chooses. */
+    enum tn_addr_class meant = self->core->address_class(self, AF_INET, &about->dst);
+    if (meant == TN_ADDR_LOOPBACK ||
+        self->core->address_kind(self, AF_INET, NULL, &about->dst, NULL) == TN_LOCAL_UNICAST)
+        packet->src = about->dst;
     packet->dst = about->src;
     tn_count(self, ICMP_ERRORS_OUT);
     icmp_send_answer(self, packet);

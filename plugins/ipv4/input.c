@@ -167,12 +167,18 @@ static void ipv4_deliver(struct tn_self *self, struct tn_packet *packet)
     tn_drop(self, packet, IPV4_DROP_NO_PROTOCOL);
 }
 
-static int ipv4_check(struct tn_self *self, struct tn_packet *packet)
+/* *forward: it is for somebody else, to whom it is to be passed on. */
+static int ipv4_check(struct tn_self *self, struct tn_packet *packet, bool *forward)
 {
     const struct tn_interface *ifc = self->core->interface(self, packet->ifindex);
     int drop = ipv4_check_header(packet);
     if (drop == IPV4_OK)
         drop = ipv4_check_destination(self, packet, ifc);
+    *forward = drop == IPV4_DROP_NOT_FOR_US && ipv4_options(self)->forward;
+    if (*forward) {
+        ipv4_set_vrf(self, packet, ifc);
+        drop = IPV4_OK;
+    }
     if (drop == IPV4_OK)
         drop = ipv4_check_source(self, packet);
     if (drop != IPV4_OK)
@@ -185,11 +191,14 @@ void ipv4_input(struct tn_self *self, struct tn_packet *packet)
 {
     tn_count(self, IPV4_PACKETS_IN);
     packet->network = tn_packet_offset(packet);
-    int drop = ipv4_check(self, packet);
+    bool forward = false;
+    int drop = ipv4_check(self, packet, &forward);
     if (tn_unlikely(drop != IPV4_OK)) {
         tn_drop(self, packet, (unsigned)drop);
         return;
     }
+    if (forward && ipv4_forward(self, packet))
+        return;
     const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
     if (tn_unlikely(tn_be16(header->fragment) & (TN_IPV4_MF | TN_IPV4_OFFSET))) {
         packet = ipv4_reassemble(self, packet);

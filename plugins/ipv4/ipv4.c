@@ -3,7 +3,8 @@
  * In (input.c): takes ethertype 0x0800, checks header and addresses, puts fragments together (reassembly.c)
  * and hands the datagram to the owner of its protocol number. Out (output.c): serves family 2 (AF_INET): puts
  * the header before a packet, cuts it into fragments if it must and may (fragment.c), and sends it along its
- * path. Routes, addresses and neighbours are the core's. This is a host: nothing is forwarded. */
+ * path. Routes, addresses and neighbours are the core's. Nothing is forwarded,
+ * unless the option `forward` says so (forward.c). */
 #include "ipv4.h"
 
 /* RFC 1112 §6.4: the low 23 bits of the group. */
@@ -80,6 +81,7 @@ static const struct tn_option ipv4_option_list[] = {
     {"reassembly-memory", TN_OPTION_SIZE, offsetof(struct ipv4_options, reassembly_memory)},
     {"reassembly-datagrams", TN_OPTION_INT, offsetof(struct ipv4_options, reassembly_datagrams)},
     {"reassembly-per-source", TN_OPTION_INT, offsetof(struct ipv4_options, reassembly_per_source)},
+    {"forward", TN_OPTION_BOOL, offsetof(struct ipv4_options, forward)},
 };
 static tn_input_fn *const ipv4_inputs[] = {ipv4_input};
 static tn_timer_fn *const ipv4_timers[] = {[IPV4_TIMER_REASSEMBLY] = ipv4_reassembly_timer};

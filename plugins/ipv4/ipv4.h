@@ -16,7 +16,8 @@
     X(FRAGMENT_DUPLICATES, "fragment-duplicates", "Fragments that had been received before")    \
     X(REASSEMBLED, "reassembled", "Datagrams put together from fragments")                      \
     X(FRAGMENTED, "fragmented", "Datagrams sent in fragments")                                  \
-    X(FRAGMENTS_OUT, "fragments-out", "Fragments sent")
+    X(FRAGMENTS_OUT, "fragments-out", "Fragments sent")                                         \
+    X(FORWARDED, "forwarded", "Packets for others that were passed on")
 
 #define IPV4_DROPS(X)                                                                                        \
     X(TRUNCATED, "truncated", "Shorter than an IPv4 header")                                                 \
@@ -27,7 +28,9 @@
     X(BAD_SOURCE, "bad-source", "The source is not the address of a host")                                   \
     X(OWN_SOURCE, "own-source", "The source is an address of this stack, but it came from outside")          \
     X(BAD_DESTINATION, "bad-destination", "The destination is reserved, or a loopback address from outside") \
-    X(NOT_FOR_US, "not-for-us", "The destination is not this stack (which does not forward)")                \
+    X(NOT_FOR_US, "not-for-us", "The destination is not this stack ")                                        \
+    X(NO_ROUTE, "no-route", "To be passed on, and there is no route to its destination")                     \
+    X(TTL, "ttl", "To be passed on, and its time to live ended here")                                        \
     X(NOT_JOINED, "not-joined", "The destination is a multicast group that nobody here has joined")          \
     X(LINK_BROADCAST, "link-broadcast", "A unicast destination in a broadcast frame")                        \
     X(SOURCE_ROUTE, "source-route", "Carries a source route, which is refused")                              \
@@ -52,7 +55,8 @@ enum {
 };
 enum {
     IPV4_DROPS(IPV4_DROP_ID) IPV4_DROP_COUNT,
-    IPV4_OK = -1 /* no reason to drop */
+    IPV4_OK = -1,   /* no reason to drop */
+    IPV4_LOCAL = -2 /* forward.c: it is for this stack after all */
 };
 
 /* Index into the plugin's timers. */
@@ -67,6 +71,7 @@ struct ipv4_options {
     int64_t reassembly_memory;
     int64_t reassembly_datagrams;
     int64_t reassembly_per_source;
+    bool forward;
 };
 
 #define IPV4_IDS                2048
@@ -117,6 +122,9 @@ uint16_t ipv4_next_id(struct tn_self *self, const struct tn_packet *packet);
 
 /* input.c */
 void ipv4_input(struct tn_self *self, struct tn_packet *packet);
+
+/* forward.c. Passes the packet, header first, on, or drops it; false (not consumed): it is for this stack. */
+bool ipv4_forward(struct tn_self *self, struct tn_packet *packet);
 
 /* output.c */
 int ipv4_output(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path);
