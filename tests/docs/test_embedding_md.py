@@ -28,13 +28,15 @@ class EmbeddingDocument(document.DocumentTest):
     def test_programs_are_built_and_run(self):
         self.assertEqual(self.done.returncode, 0, self.done.stdout + self.done.stderr)
         self.assertIn("the server received: a datagram\nthe client received: a stream\nthe server sees the end\n", self.done.stdout)
+        self.assertIn("the answer: a word\n", self.done.stdout)
 
     def test_compiler_has_nothing_to_say(self):
         self.assertNotIn("warning", self.done.stderr)
 
     def test_same_seed_gives_the_same_run(self):
         runs = {subprocess.run(["./two"], cwd=self.work, env=self.environment, check=True, capture_output=True).stdout for _ in "12"}
-        self.assertEqual(runs, {self.done.stdout.encode()})
+        self.assertEqual(len(runs), 1)
+        self.assertTrue(self.done.stdout.encode().startswith(runs.pop()))
 
     def test_scripts_are_run_by_an_outside_program(self):
         """tests/script from the installed headers and library alone."""
