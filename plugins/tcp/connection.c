@@ -174,6 +174,8 @@ static tn_time probe_timeout(const struct tcp_conn *conn)
 void tcp_arm_flight(struct tn_self *self, struct tcp_conn *conn)
 {
     const struct tcp_flight *f = conn->flight;
+    if (!f->head || conn->flags & TCP_PERSIST)
+        return; /* a recovery that is over, but can be undone, has no deadlines */
     tcp_deadline(self, conn, &conn->retransmit_at, tn_min(f->timeout_at, tn_min(f->probe_at, f->reorder_at)));
 }
 

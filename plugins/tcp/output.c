@@ -229,6 +229,8 @@ static void probe(struct tn_self *self, struct tcp_conn *conn)
     tcp_send_segment(self, conn, conn->snd_una, fin ? 0 : 1, fin ? TN_TCP_FIN : 0);
     if (conn->snd_una == conn->snd_nxt)
         conn->flags |= TCP_PROBED;
+    else
+        conn->flight->head->repeated = true; /* beyond a window that has shrunk: not to be measured */
 }
 
 void tcp_output_probe(struct tn_self *self, struct tcp_conn *conn)

@@ -56,22 +56,32 @@ void tcp_rtt_sample(struct tn_self *self, struct tcp_conn *conn, tn_time rtt)
     conn->flags &= ~TCP_PROBE_SPENT;
 }
 
+/* How much the timeout must be backed off for an answer that took `span` to come well in time. */
+static uint8_t backoff_for(const struct tcp_conn *conn, tn_time span)
+{
+    uint8_t backoff = 0;
+    while (backoff < conn->backoff && conn->rto * TN_USEC << backoff < 2 * span)
+        backoff++;
+    return backoff;
+}
+
 /* Karn's algorithm keeps the timeout backed off until something that was sent once is acknowledged: else a round-trip time
  * that has grown beyond the timeout would never be measured. On a path that loses much and a connection without timestamps,
- * that makes minutes of waiting out of a few losses in a row. So an acknowledgement that comes when one to the last copy is
- * expected counts as that, and undoes the back-off; but only twice in a row, for it may be chance that one to an earlier
+ * that makes minutes of waiting out of a few losses in a row. So an acknowledgement counts as that of the last copy if it
+ * comes when one is to be expected, or much sooner after it than the last copy was sent after the one before; and the
+ * timeout is backed off as far only as that asks for. But only twice in a row, for it may be chance that one to an earlier
  * copy comes just then. */
 bool tcp_rtt_unmeasured(struct tn_self *self, struct tcp_conn *conn, tn_time sent)
 {
     if (!(conn->flags & TCP_RTT_KNOWN) || conn->unmeasured >= UNMEASURED_MAX)
         return false;
-    tn_time least = conn->min_rtt * TN_USEC, most = (conn->srtt + 4 * (tn_time)conn->rttvar) * TN_USEC;
     tn_time span = self->core->now(self) - sent;
-    if (span < least || span > most)
+    tn_time expected = (conn->srtt + 4 * (tn_time)conn->rttvar) * TN_USEC;
+    if (span < conn->min_rtt * TN_USEC || span > tn_max(expected, tcp_rto(self, conn) / 8))
         return false;
     if (conn->backoff > 0)
         conn->unmeasured++;
-    conn->backoff = 0;
+    conn->backoff = backoff_for(conn, span);
     return true;
 }
 

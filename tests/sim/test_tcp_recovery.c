@@ -445,6 +445,26 @@ static void recovery_is_undone_if_all_came_twice(void **state)
     dialogue_stop(&d);
 }
 
+/* What is remembered of a recovery that is over has no timers, and does not stop others. */
+static void late_report_of_duplicates_leaves_the_persist_timer_alone(void **state)
+{
+    ten_of_thirty("{}", WITH_SACK);
+    peer(&d, ". 1 ack 1 <nop,nop,sack 2001:10001>");
+    (void)stack_said(&d);
+    tn_sim_run(d.sim, RTT);
+    char text[80];
+    unsigned all = 1 + (unsigned)tcp_counter(&d, "data-bytes-out");
+    snprintf(text, sizeof(text), ". 1 ack %u win 0", all);
+    peer(&d, text);
+    snprintf(text, sizeof(text), ". 1 ack %u win 0 <nop,nop,sack 1:1001>", all);
+    peer(&d, text);
+    stack_silent(&d);
+    tn_sim_run(d.sim, 400 * TN_MSEC);
+    snprintf(text, sizeof(text), ". %u:%u ack 1", all, all + 1);
+    stack(&d, text); /* a probe of the window */
+    dialogue_stop(&d);
+}
+
 /* A duplicate that this side has not made says nothing about what it has sent again. */
 static void duplicates_of_the_network_undo_nothing(void **state)
 {
@@ -484,6 +504,7 @@ int main(void)
         T(early_timeout_is_found_by_the_echoed_timestamp),
         T(timeout_that_all_is_acknowledged_after_counts),
         T(recovery_is_undone_if_all_came_twice),
+        T(late_report_of_duplicates_leaves_the_persist_timer_alone),
         T(duplicates_of_the_network_undo_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
