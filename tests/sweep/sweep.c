@@ -271,7 +271,7 @@ static void pump(struct run *run)
             continue;
         reads(s, tn_sim_now(run->sim), &run->trial.random);
         writes(s);
-        if (!s->error && s->eof)
+        if (!s->error && s->eof && !run->trial.patient)
             look(s);
     }
     tn_sim_settle(run->sim);
