@@ -242,9 +242,7 @@ bool tcp_cc_marked(struct tn_self *self, struct tcp_conn *conn)
 
 void tcp_cc_recovered(struct tn_self *self, struct tcp_conn *conn)
 {
-    /* RFC 6582 §3.2 (1): no burst if little is in flight. */
-    uint32_t flight = tcp_max32(tcp_pipe(conn), conn->mss) + conn->mss;
-    conn->cwnd = tcp_min32(conn->ssthresh, flight);
+    conn->cwnd = tcp_max32(conn->ssthresh, conn->mss); /* RFC 9937: what the reduction led to */
 }
 
 /* ---- Undoing ---- */
