@@ -17,7 +17,9 @@
 #define MINUTE (60 * TN_SEC)
 
 static struct dialogue d;
-static uint32_t acked; /* all before it */
+static uint32_t acked;       /* all before it */
+static uint8_t got[4000000]; /* which octets the peer has … */
+static uint32_t received;    /* … up to this one */
 
 static struct tcp_info info(void)
 {
@@ -31,6 +33,8 @@ static void start(const char *tcp)
 {
     established(&d, tcp, "mss 1460,nop,nop,sackOK");
     acked = 1;
+    received = 1;
+    memset(got, 0, sizeof(got));
 }
 
 static void hear(uint32_t len)
@@ -181,9 +185,7 @@ static void small_segments_are_not_suspected(void **state)
 static void path(uint32_t mtu, unsigned segments)
 {
     static uint8_t p[70000];
-    static uint8_t got[600000];
-    uint32_t next = acked, highest = acked;
-    memset(got, 0, sizeof(got));
+    uint32_t next = acked, highest = received;
     for (unsigned i = 0; i < segments; i++) {
         ssize_t n = tn_host_receive(d.stack, "h0", p, sizeof(p));
         if (n <= 0)
@@ -193,6 +195,7 @@ static void path(uint32_t mtu, unsigned segments)
             continue;
         memset(got + seq, 1, end - seq);
         highest = end > highest ? end : highest;
+        received = highest;
         while (got[next])
             next++;
         char text[120];
@@ -248,6 +251,38 @@ static void search_converges_and_lost_probes_are_no_congestion(void **state)
     dialogue_stop(&d);
 }
 
+/* conformance: 4821 7.6.3 */
+static void probe_that_a_timeout_finds_lost_makes_the_next_one_wait(void **state)
+{
+    black_hole();
+    acked = 985;
+    acknowledge();
+    memset(got, 1, 985);
+    received = 985;
+    for (unsigned i = 0; tcp_counter(&d, "mtu-probes") == 0; i++) {
+        assert_true(i < 10000);
+        path(1400, 1);
+        tn_sim_run(d.sim, TN_MSEC);
+    }
+    uint64_t timeouts = tcp_counter(&d, "retransmit-timeouts");
+    for (unsigned i = 0; tcp_counter(&d, "retransmit-timeouts") == timeouts;
+         i++) { /* nothing arrives any more */
+        assert_true(i < 1000);
+        (void)stack_said(&d);
+        tn_sim_run(d.sim, 10 * TN_MSEC);
+    }
+    assert_int_equal(tcp_counter(&d, "mtu-probes-lost"), 1);
+    tn_time since = tn_sim_now(d.sim);
+    while (tcp_counter(&d, "mtu-probes") == 1) {
+        user_writes(&d, 10000);
+        path(1400, 100);
+        tn_sim_run(d.sim, 50 * TN_MSEC);
+        assert_true(tn_sim_now(d.sim) < since + 60 * TN_SEC);
+    }
+    assert_true(tn_sim_now(d.sim) >= since + 5 * TN_SEC); /* five times the least interval */
+    dialogue_stop(&d);
+}
+
 #define T(name) cmocka_unit_test(name)
 
 int main(void)
@@ -261,6 +296,7 @@ int main(void)
         T(small_segments_are_not_suspected),
         T(search_finds_the_interface_right_again),
         T(search_converges_and_lost_probes_are_no_congestion),
+        T(probe_that_a_timeout_finds_lost_makes_the_next_one_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
