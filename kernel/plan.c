@@ -75,6 +75,8 @@ static int read_domain(struct tn_plan_reader *r, const struct tn_yaml_node *node
     return 0;
 }
 
+#define BUSY_POLL_MAX (10 * TN_MSEC)
+
 /* "large_buffers" in C is "large-buffers" in the file. */
 static void limit_name(char to[static 32], const char *field)
 {
@@ -167,6 +169,23 @@ static int read_log(struct tn_plan_reader *r, const struct tn_yaml_node *node)
     return read_level(r, node, "");
 }
 
+static int read_busy_poll(struct tn_plan_reader *r, const struct tn_yaml_node *node)
+{
+    const struct tn_manifest_option duration = {
+        .type = TN_OPTION_DURATION, .has_range = true, .min = 0, .max = BUSY_POLL_MAX};
+    static const char expected[] = "a duration such as 50us, 10ms at most";
+    const char *text = tn_plan_scalar(r, node, expected);
+    char room[128];
+    struct tn_text why = tn_text_init(room, sizeof(room));
+    struct tn_value value;
+    if (!text)
+        return -EINVAL;
+    if (tn_value_parse(&duration, text, &value, &why))
+        return tn_plan_fail_kind(r, node, expected);
+    r->plan->busy_poll = value.duration;
+    return 0;
+}
+
 static void remember_places(struct tn_plan *plan, const struct tn_yaml_node *stack)
 {
     const struct {
@@ -181,11 +200,12 @@ static void remember_places(struct tn_plan *plan, const struct tn_yaml_node *sta
 
 static int read_stack(struct tn_plan_reader *r, const struct tn_yaml_node *node)
 {
-    static const char *const words[] = {"name", "control", "log", "limits", "name-servers", "domain"};
+    static const char *const words[] = {"name",         "control", "log",      "limits",
+                                        "name-servers", "domain",  "busy-poll"};
     const struct tn_yaml_node *value;
     remember_places(r->plan, node);
     int err = tn_plan_expect(r, node, TN_YAML_MAPPING,
-                             "a mapping with name, control, log, limits, name-servers or domain");
+                             "a mapping with name, control, log, limits, name-servers, domain or busy-poll");
     if (!err)
         err = tn_plan_check_keys(r, node, "stack", words, TN_ARRAY_SIZE(words));
     if (!err && (value = tn_plan_get(node, "name")))
@@ -200,6 +220,8 @@ static int read_stack(struct tn_plan_reader *r, const struct tn_yaml_node *node)
         err = read_name_servers(r, value);
     if (!err && (value = tn_plan_get(node, "domain")))
         err = read_domain(r, value);
+    if (!err && (value = tn_plan_get(node, "busy-poll")))
+        err = read_busy_poll(r, value);
     return err;
 }
 

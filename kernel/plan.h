@@ -199,6 +199,8 @@ struct tn_plan {
     struct tn_addr name_servers[4]; /* stack: name-servers */
     size_t name_server_count;
     char domain[256]; /* stack: domain; "": none */
+    tn_time
+        busy_poll; /* stack: busy-poll: so long the devices are looked at again and again before the stack sleeps */
     struct tn_plan_log *logs;
     size_t log_count;
     struct tn_plan_plugin

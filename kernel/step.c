@@ -97,14 +97,34 @@ static int watch_stop(struct tn_stack *stack)
     return err;
 }
 
-/* Waits until a device has something, a timer is due or `until` has come, and works. */
-static int wait_and_work(struct tn_stack *stack, tn_time until)
+/* Looks at the devices until one has something, at most until `end`: a processor that is kept busy answers sooner than one
+ * that must be woken. How many have something. */
+static int poll_busily(struct tn_stack *stack, tn_time end)
+{
+    int ready;
+    do
+        ready = tn_loop_wait(stack->loop, 0);
+    while (ready == 0 && !stack->stop && tn_stack_now(stack) < end);
+    return ready;
+}
+
+/* Waits until a device has something, a timer is due or `until` has come. */
+static int wait_for_work(struct tn_stack *stack, tn_time until)
 {
     tn_time deadline = tn_min(tn_stack_deadline(stack), until);
     tn_time now = tn_stack_now(stack);
-    int err = tn_loop_wait(stack->loop, deadline == TN_NEVER ? TN_NEVER
-                                        : deadline > now     ? deadline - now
-                                                             : 0);
+    if (stack->plan->busy_poll && deadline > now) {
+        int ready = poll_busily(stack, tn_min(deadline, now + stack->plan->busy_poll));
+        if (ready != 0)
+            return ready;
+        now = tn_stack_now(stack);
+    }
+    return tn_loop_wait(stack->loop, deadline == TN_NEVER ? TN_NEVER : deadline > now ? deadline - now : 0);
+}
+
+static int wait_and_work(struct tn_stack *stack, tn_time until)
+{
+    int err = wait_for_work(stack, until);
     if (err >= 0 || err == -EINTR)
         work(stack);
     return err < 0 ? err : 0;
