@@ -415,7 +415,7 @@ static void closing_a_listener_resets_what_nobody_accepted(void **state)
 
 /* ---- ICMP ---- */
 
-/* conformance: 9293 MUST-55; 9293 MUST-56 */
+/* conformance: 9293 MUST-56 */
 /* RFC 5461: what would end an attempt to connect does not end a connection. */
 /* conformance: 5927 5.2; 5927 6 */
 static void icmp_errors_do_not_end_a_connection(void **state)
