@@ -1,5 +1,8 @@
 /* acknowledge.c: the peer's acknowledgement: §3.10.7.4, fifth, from ESTABLISHED on. */
-#include "tcp.h"
+#include "close.h"
+#include "input.h"
+#include "pmtu.h"
+#include "recovery.h"
 
 /* ---- The window ---- */
 

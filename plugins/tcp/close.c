@@ -1,5 +1,8 @@
 /* close.c: how connections end: FIN in either direction, reset (§3.6, §3.10.4, §3.10.5). */
-#include "tcp.h"
+#include "close.h"
+#include "listen.h"
+#include "output.h"
+#include "time_wait.h"
 
 void tcp_close_send(struct tn_self *self, struct tcp_conn *conn)
 {

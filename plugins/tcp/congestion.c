@@ -8,7 +8,7 @@
  * Acknowledgements are added up in the record and told once a batch, before anything is sent (tcp_cc_decide). Signs of
  * congestion are told at once; what was acknowledged before them goes first. Nobody else writes ssthresh; cwnd is also
  * recovery's. */
-#include "tcp.h"
+#include "congestion.h"
 
 #define NON_VALIDATED_PERIOD (5u * 60 * 1000) /* milliseconds: NVP of RFC 7661 §4.4 */
 

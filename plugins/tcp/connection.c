@@ -5,7 +5,10 @@
  * something is in flight. Most deadlines move away before they are met (each acknowledgement
  * moves the retransmission's), so moving one later leaves the timer alone: it fires, finds nothing due and is started
  * for the earliest deadline then (tcp_rearm). */
-#include "tcp.h"
+#include "numbers.h"
+#include "pmtu.h"
+#include "reassembly.h"
+#include "scoreboard.h"
 
 /* §3.7.1, MUST-15: what is sent to a peer that told no MSS. */
 #define DEFAULT_MSS_IPV4 536

@@ -1,6 +1,6 @@
 /* describe.c: a segment as people read it:
  * "43120 > 7 [S] seq 1234 ack 0 win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7> len 0". */
-#include "tcp.h"
+#include "segment.h"
 
 static void describe_flags(struct tn_text *out, uint8_t flags)
 {

@@ -5,7 +5,8 @@
  * (ECE) until the sender answers that it has slowed down (CWR). The sender does so once in a round-trip time.
  *
  * Sections are RFC 3168's here. */
-#include "tcp.h"
+#include "congestion.h"
+#include "segment.h"
 
 #define ECN_MASK 3u
 #define ECT0     2u

@@ -3,7 +3,9 @@
  * Anybody can send such news: it counts only if the sequence number that it quotes is in flight (RFC 5927 §4.1). Hard
  * errors end a connection that is being opened; an open one survives all of them (RFC 5461 §4.1; 9293 SHLD-26 would end
  * it). */
-#include "tcp.h"
+#include "input.h"
+#include "listen.h"
+#include "pmtu.h"
 
 static bool in_flight(const struct tcp_conn *conn, uint32_t seq)
 {

@@ -1,5 +1,11 @@
 /* handshake.c: how connections begin: active OPEN, and simultaneous (§3.5, §3.10.7.3); what both kinds have in common. */
-#include "tcp.h"
+#include "close.h"
+#include "congestion.h"
+#include "input.h"
+#include "reply.h"
+#include "time_wait.h"
+#include "timers.h"
+#include "window.h"
 
 void tcp_begin(struct tn_self *self, struct tcp_conn *conn, uint32_t iss)
 {

@@ -1,5 +1,11 @@
 /* input.c: a segment arrives (§3.10.7). The steps are taken in the order in which the RFC has them. */
-#include "tcp.h"
+#include "input.h"
+#include "congestion.h"
+#include "listen.h"
+#include "reply.h"
+#include "time_wait.h"
+#include "urgent.h"
+#include "window.h"
 
 /* ---- Taking it apart ---- */
 

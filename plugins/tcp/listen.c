@@ -5,7 +5,12 @@
  * so is that ACK: the SYN-ACK is repeated, and the ACK with it, until there is room or the peer gives up.
  *
  * The checks of §3.10.7.4 apply to a record as to any connection. Whatever returns it to LISTEN ends it without a word. */
-#include "tcp.h"
+#include "listen.h"
+#include "congestion.h"
+#include "input.h"
+#include "output.h"
+#include "reply.h"
+#include "window.h"
 
 #define COOKIE_LIFE (2 * 60 * 1000u) /* milliseconds that any cookie is good at most */
 

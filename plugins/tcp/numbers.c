@@ -1,5 +1,5 @@
 /* numbers.c: numbers that nobody outside can foretell: initial sequence numbers (RFC 6528) and offsets of timestamps. */
-#include "tcp.h"
+#include "numbers.h"
 
 /* What a number depends on: the ends of the connection, and what it is for. No padding: it is hashed. */
 struct subject {

@@ -2,7 +2,8 @@
  *
  * Options come in any order and at any alignment (MUST-64), in any segment (MUST-5); unknown ones are passed over
  * by their length (MUST-6). What follows an end-of-options octet is not looked at. */
-#include "tcp.h"
+#include "connection.h"
+#include "segment.h"
 
 /* ---- Reading ---- */
 

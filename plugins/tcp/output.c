@@ -8,7 +8,11 @@
  *     and Nagle let them
  *     an acknowledgement, if one is due and none was sent
  * If nothing is in flight then and something waits, the persist timer starts. */
-#include "tcp.h"
+#include "output.h"
+#include "pmtu.h"
+#include "recovery.h"
+#include "urgent.h"
+#include "window.h"
 
 /* §3.8.6.2.1: the override timeout of silly-window avoidance. */
 #define OVERRIDE_LEAST (100 * TN_MSEC)

@@ -9,7 +9,8 @@
  * and begins again with what the interface lets go.
  *
  * Probes need SACK, which says what was lost; and enough data behind them that says so in time. */
-#include "tcp.h"
+#include "pmtu.h"
+#include "scoreboard.h"
 
 /* RFC 4821 §7.2: what passes nearly everywhere; and §7.7 what is tried below it. IPv6 needs no search below its least. */
 #define LOW_IPV4   1024u

@@ -3,7 +3,7 @@
  * While more is on its way than ssthresh, so much is sent for what arrives that the window has shrunk to ssthresh after one
  * round trip, evenly. When losses have made it less, as much is sent as arrives, and a segment more for each acknowledgement
  * that tells of no further loss, until it is ssthresh. It is said by cwnd: the pipe, and what may be added to it now. */
-#include "tcp.h"
+#include "recovery.h"
 
 /* By how much the pipe may grow. */
 static uint32_t allowance(const struct tcp_conn *conn, uint32_t pipe, uint32_t octets, bool safe)

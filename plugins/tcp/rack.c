@@ -4,7 +4,7 @@
  * reordering window) have passed since it was sent. That holds for retransmissions as for anything else. The while is nothing
  * as long as the path was not seen to reorder and three segments above a gap say that it is one, which is what RFC 6675
  * asks; it grows with each round trip in which the peer reports that something came twice. */
-#include "tcp.h"
+#include "recovery.h"
 
 #define DUP_THRESH 3 /* RFC 6675 §2 */
 

@@ -11,7 +11,7 @@
  *
  * Limits: the window bounds the octets, the option reassembly-limit the packets. A small segment is copied behind the one
  * before it where there is room, so that it does not hold a buffer of its own; and when packets run out, nothing is kept. */
-#include "tcp.h"
+#include "reassembly.h"
 
 /* RFC 2883 §4: what came twice, to be reported once. */
 static void note_duplicate(struct tcp_conn *conn, uint32_t start, uint32_t end)

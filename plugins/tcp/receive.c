@@ -1,5 +1,8 @@
 /* receive.c: the peer's data and its FIN: §3.10.7.4, seventh and eighth; when to acknowledge them (§3.8.6.3). */
-#include "tcp.h"
+#include "close.h"
+#include "input.h"
+#include "reassembly.h"
+#include "window.h"
 
 static bool takes_data(uint8_t state)
 {

@@ -8,7 +8,8 @@
  *
  * OPEN -> RECOVERY when something is found lost; OPEN, RECOVERY -> LOSS at a timeout; back to OPEN when all that was
  * outstanding then (conn->recover) is acknowledged, or when it turns out that nothing was lost (spurious.c). */
-#include "tcp.h"
+#include "recovery.h"
+#include "pmtu.h"
 
 #define DUP_THRESH 3
 

@@ -1,5 +1,5 @@
 /* reply.c: segments that no socket sends: resets to strangers, and what half-open and waiting connections say. */
-#include "tcp.h"
+#include "reply.h"
 
 bool tcp_reply_route(struct tn_self *self, struct tcp_reply *reply)
 {

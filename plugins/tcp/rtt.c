@@ -1,7 +1,7 @@
 /* rtt.c: the round-trip time and the retransmission timeout (RFC 6298).
  *
  * Kept in microseconds. The floor of the timeout is an option: 1 s is what the RFC advises, 200 ms what is usual. */
-#include "tcp.h"
+#include "congestion.h"
 
 /* G of RFC 6298: what the time of an acknowledgement is rounded to. */
 #define CLOCK_GRANULARITY (TN_TIMER_TICK / TN_USEC)

@@ -10,7 +10,7 @@
  *
  * A peer that acknowledges octets here and there could have the lists grow: they are limited (RUNS_MAX), and a split that
  * would exceed the limit isn't made; the acknowledgement is then forgotten, as if it had been lost. */
-#include "tcp.h"
+#include "scoreboard.h"
 
 #define RUNS_MAX 2048
 

@@ -4,7 +4,11 @@
  * octets, so data is copied once, by the user's send. Little data is copied into the header's packet instead, which is
  * cheaper than a view. The checksum is left for the device or the core to complete, and so is the cutting of a super-frame:
  * a packet with the payload of many segments (TN_GSO_TCP4). */
-#include "tcp.h"
+#include "congestion.h"
+#include "output.h"
+#include "reassembly.h"
+#include "urgent.h"
+#include "window.h"
 
 #define COPY_MAX 256 /* header, options and this fit a small buffer */
 

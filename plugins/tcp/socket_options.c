@@ -1,7 +1,11 @@
 /* socket_options.c: options at level IPPROTO_TCP, with the names, types and values that Linux has. */
 #include <netinet/tcp.h>
 
-#include "tcp.h"
+#include "congestion.h"
+#include "output.h"
+#include "scoreboard.h"
+#include "socket_options.h"
+#include "timers.h"
 
 #define CONGESTION_NAME_SIZE 32 /* Linux: TCP_CA_NAME_MAX, 16; names of plugins may be longer */
 

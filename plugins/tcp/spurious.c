@@ -7,7 +7,8 @@
  *     after a timeout, the second acknowledgement is for what was not sent again (F-RTO, RFC 5682); to see it, new data
  *     is sent between the two and nothing again.
  * recovery.c undoes then what it has done (RFC 4015). */
-#include "tcp.h"
+#include "congestion.h"
+#include "recovery.h"
 
 /* ---- What is remembered ---- */
 

@@ -9,7 +9,7 @@
  * A cookie is good in the minute in which it was made and in the next. Of the other options, what was agreed goes into the
  * lowest bits of the timestamp of the SYN-ACK, which the ACK echoes: a peer without timestamps gets neither window scaling
  * nor selective acknowledgements nor ECN. The timestamp is moved back by less than 64 ms for that, never forward. */
-#include "tcp.h"
+#include "listen.h"
 
 #define MINUTE (60 * TN_SEC)
 

@@ -4,7 +4,7 @@
  * most syn-backlog of them. When its queue is full, the next SYN is answered with a cookie (syn_cookie.c); without
  * cookies, the oldest one that has had a second to complete gives way (RFC 4987 §3.5), and if there is none such, the SYN
  * is dropped: whoever sent it will send it again. */
-#include "tcp.h"
+#include "listen.h"
 
 #define PATIENCE 1000000u /* microseconds that a handshake has for itself */
 

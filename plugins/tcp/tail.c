@@ -1,7 +1,7 @@
 /* tail.c: probes for a lost tail (RFC 8985 §7). When the last segments of a flight are lost, nothing comes back that could
  * tell of it. So after two round-trip times of silence one segment is sent, new or the last again; what it brings back lets
  * RACK find what was lost, without a timeout. */
-#include "tcp.h"
+#include "recovery.h"
 
 /* §7.3: no other goes until this one is accounted for and a round-trip time was measured. */
 void tcp_tail_sent(struct tn_self *self, struct tcp_conn *conn, bool again)

@@ -20,9 +20,19 @@
  * in flight need know of it.
  *
  * Swap: nothing here is held by address but core memory, so new code of the same schema goes on with every connection
- * where the old one stood. The schema names the layout of tcp_conn and of all records in tcp.h, and the order of
+ * where the old one stood. The schema names the layout of tcp_conn and of all records in the headers, and the order of
  * counters and drops: it changes with them. */
-#include "tcp.h"
+#include "close.h"
+#include "input.h"
+#include "listen.h"
+#include "output.h"
+#include "pmtu.h"
+#include "reassembly.h"
+#include "scoreboard.h"
+#include "socket_options.h"
+#include "time_wait.h"
+#include "timers.h"
+#include "urgent.h"
 
 /* At most, in all connections: as many batches in flight, as many connections that have some, and as many gaps. */
 #define RUNS_LIMIT    (4u << 20)

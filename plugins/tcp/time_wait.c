@@ -10,7 +10,9 @@
  *
  * What may begin a new connection early: RFC 6191. Resets do not end the state (RFC 1337, fix F1): a stray one of the
  * old connection would open the way for other strays. */
-#include "tcp.h"
+#include "time_wait.h"
+#include "output.h"
+#include "reply.h"
 
 #define ANSWERS_MAX 100 /* acknowledgements that one record may be made to send */
 

@@ -3,7 +3,11 @@
  *
  * Giving up: R1 is reached with the third retransmission: the path is looked up anew and the user is told that there is
  * trouble. R2 is a time, not a number: so long may nothing be acknowledged. */
-#include "tcp.h"
+#include "timers.h"
+#include "close.h"
+#include "output.h"
+#include "pmtu.h"
+#include "recovery.h"
 
 #define R1 3 /* retransmissions (SHLD-10) */
 

@@ -4,7 +4,7 @@
  * (SHLD-13). Each side remembers one pointer, the latest: to the octet after the last urgent one (MUST-62). The user is told
  * when it comes and when it moves on (MUST-32), reads up to the last urgent octet and no further in one call (MUST-33), and gets
  * that one by MSG_OOB, or among the others where SO_OOBINLINE is set, as BSD made it and everybody has it. */
-#include "tcp.h"
+#include "urgent.h"
 
 /* ---- Sending ---- */
 

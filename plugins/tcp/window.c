@@ -10,7 +10,8 @@
  * takes more than half of the buffer in one, it is (nearly) the buffer that holds the sender back. Sending: the queue must hold
  * what is in flight, and as much again to follow it. Where half of the stack's packets are in use, buffers that grew are
  * halved, step by step, so that many connections share what there is. */
-#include "tcp.h"
+#include "window.h"
+#include "segment.h"
 
 #define FIELD_MAX 65535u
 

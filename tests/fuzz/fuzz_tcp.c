@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../plugins/tcp/tcp.h"
+#include "../../plugins/tcp/listen.h"
+#include "../../plugins/tcp/reassembly.h"
+#include "../../plugins/tcp/scoreboard.h"
+#include "../../plugins/tcp/time_wait.h"
 #include "flow.h"
 #include "slot.h"
 #include "sockets.h"
