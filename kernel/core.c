@@ -10,6 +10,7 @@
 #include "control.h"
 #include "dispatch.h"
 #include "flow.h"
+#include "gateway_probe.h"
 #include "group.h"
 #include "log.h"
 #include "names.h"
@@ -260,6 +261,7 @@ const struct tn_core tn_core_table = {
     .neighbour_learn = tn_core_neighbour_learn,
     .neighbour_confirm = tn_core_neighbour_confirm,
     .neighbour_known = tn_core_neighbour_known,
+    .neighbour_doubt = tn_core_neighbour_doubt,
 
     .socket_lookup = tn_core_socket_lookup,
     .socket_lookup_tuple = tn_core_socket_lookup_tuple,
@@ -340,7 +342,8 @@ static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};
 static const struct tn_name core_drops[] = {TN_CORE_DROPS(TN_NAME_ENTRY)};
 static tn_timer_fn *const core_timers[] = {[TN_CORE_TIMER_NEIGHBOUR] = tn_neighbour_timer,
                                            [TN_CORE_TIMER_RESOLVER] = tn_resolver_timer,
-                                           [TN_CORE_TIMER_PMTU] = tn_pmtu_timer};
+                                           [TN_CORE_TIMER_PMTU] = tn_pmtu_timer,
+                                           [TN_CORE_TIMER_GATEWAY] = tn_gateway_timer};
 static const struct tn_command core_commands[] = {
     {"resolve", "Addresses of a name: name", tn_resolve_command_start, tn_resolve_command_cancel}};
 

@@ -15,7 +15,9 @@
 
 #include "address.h"
 #include "dispatch.h"
+#include "gateway.h"
 #include "neighbour_table.h"
+#include "route.h"
 #include "solicit.h"
 #include "stack.h"
 
@@ -71,6 +73,7 @@ static void become_reachable(struct tn_stack *stack, struct tn_neighbour *n)
     n->reachable = REACHABLE_TIME / 2 + tn_rng_next(&stack->rng) % REACHABLE_TIME;
     tn_neighbour_enter_state(stack, n, TN_NEIGHBOUR_REACHABLE);
     tn_neighbour_start_timer(stack, n, n->reachable);
+    tn_gateway_heard(stack, n->ifindex, n->family, &n->addr);
 }
 
 static void become_stale(struct tn_stack *stack, struct tn_neighbour *n)
@@ -85,6 +88,12 @@ static void become_incomplete(struct tn_stack *stack, struct tn_neighbour *n)
     ask(stack, n);
 }
 
+static void become_probed(struct tn_stack *stack, struct tn_neighbour *n)
+{
+    tn_neighbour_enter_state(stack, n, TN_NEIGHBOUR_PROBE);
+    ask(stack, n);
+}
+
 static void become_delayed(struct tn_stack *stack, struct tn_neighbour *n, const struct tn_packet *packet)
 {
     n->source = packet->src;
@@ -93,8 +102,16 @@ static void become_delayed(struct tn_stack *stack, struct tn_neighbour *n, const
     tn_neighbour_start_timer(stack, n, DELAY_FIRST_PROBE);
 }
 
+/* Whether the next packet to the same destination goes by another neighbour, which a dead gateway's packets do. */
+static bool has_other_way(struct tn_stack *stack, const struct tn_packet *packet)
+{
+    const struct tn_route *route = tn_route_find(stack, packet->family, packet->vrf, &packet->dst, 0);
+    return route && route->gateway && !route->gateway->dead;
+}
+
 /* A packet that will never arrive: its transport is told, with the packet's own transport header for a quote.
- * The link itself said so, not some stranger's message, so what is being opened may give up (hard). */
+ * The link itself said so, not some stranger's message, so what is being opened may give up (hard), unless it may be sent again
+ * another way. */
 static void tell_sender(struct tn_stack *stack, const struct tn_packet *packet)
 {
     size_t end = tn_packet_headroom(packet) + packet->len;
@@ -103,7 +120,7 @@ static void tell_sender(struct tn_stack *stack, const struct tn_packet *packet)
     struct tn_net_error error = {
         .family = packet->family,
         .protocol = packet->protocol,
-        .hard = true,
+        .hard = !has_other_way(stack, packet),
         .error = EHOSTUNREACH,
         .vrf = packet->vrf,
         .src = packet->src,
@@ -122,6 +139,7 @@ static void become_failed(struct tn_stack *stack, struct tn_neighbour *n)
     n->retry = stack->now + FAILED_HOLD;
     tn_neighbour_enter_state(stack, n, TN_NEIGHBOUR_FAILED);
     tn_neighbour_start_timer(stack, n, FAILED_TIME);
+    tn_gateway_silent(stack, n->ifindex, n->family, &n->addr);
     struct tn_packet *packet;
     while ((packet = tn_queue_take(&waiting))) {
         tell_sender(stack, packet);
@@ -161,8 +179,7 @@ void tn_neighbour_timer(struct tn_self *core, struct tn_timer *timer)
         reachable_timer(stack, n);
         break;
     case TN_NEIGHBOUR_DELAY:
-        tn_neighbour_enter_state(stack, n, TN_NEIGHBOUR_PROBE);
-        ask(stack, n);
+        become_probed(stack, n);
         break;
     case TN_NEIGHBOUR_PROBE:
         ask_again(stack, n);
@@ -304,6 +321,46 @@ void tn_core_neighbour_confirm(struct tn_self *self, struct tn_path *path)
         n->confirmed = stack->now;
     else if (n->lladdr_len && n->state != TN_NEIGHBOUR_RETIRED)
         become_reachable(stack, n);
+}
+
+/* ---- Asking without a packet ---- */
+
+static void question(struct tn_stack *stack, struct tn_neighbour *n)
+{
+    switch (n->state) {
+    case TN_NEIGHBOUR_REACHABLE: /* RFC 1122 §2.3.2.1: at most one question a second */
+        if (stack->now - n->confirmed >= RETRANS_TIME)
+            become_probed(stack, n);
+        break;
+    case TN_NEIGHBOUR_STALE:
+    case TN_NEIGHBOUR_DELAY:
+        become_probed(stack, n);
+        break;
+    case TN_NEIGHBOUR_FAILED:
+        if (stack->now >= n->retry)
+            become_incomplete(stack, n);
+        break;
+    case TN_NEIGHBOUR_INCOMPLETE:
+        if (n->solicits == 0)
+            become_incomplete(stack, n);
+        break;
+    default: /* it is being asked, or retired */
+        break;
+    }
+}
+
+void tn_neighbour_question(struct tn_stack *stack, uint16_t ifindex, uint8_t family,
+                           const struct tn_addr *addr)
+{
+    struct tn_neighbour *n = tn_neighbour_get(stack, ifindex, family, addr);
+    if (n && tn_solicit_possible(stack, family))
+        question(stack, n);
+}
+
+void tn_core_neighbour_doubt(struct tn_self *self, struct tn_path *path)
+{
+    if (path->neighbour && path->generation == self->stack->path_generation)
+        question(self->stack, path->neighbour);
 }
 
 bool tn_core_neighbour_known(struct tn_self *self, struct tn_interface *ifc, uint8_t family,

@@ -35,6 +35,9 @@ struct tn_neighbour *tn_neighbour_get(struct tn_stack *stack, uint16_t ifindex, 
 /* Sends a network packet to the neighbour: at once, or when its address is known. Consumes it. */
 int tn_neighbour_output(struct tn_stack *stack, struct tn_neighbour *neighbour, struct tn_packet *packet,
                         uint16_t ethertype);
+/* Asks whether the neighbour is there, though there is nothing to send to it. */
+void tn_neighbour_question(struct tn_stack *stack, uint16_t ifindex, uint8_t family,
+                           const struct tn_addr *addr);
 /* Forgets the entries of an interface (of all: 0); packets that waited are dropped. */
 void tn_neighbours_flush(struct tn_stack *stack, uint16_t ifindex);
 void tn_neighbour_each(struct tn_stack *stack,
@@ -48,6 +51,7 @@ void tn_neighbour_timer(struct tn_self *core, struct tn_timer *timer);
 void tn_core_neighbour_learn(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                              const struct tn_addr *addr, const uint8_t *lladdr, unsigned flags);
 void tn_core_neighbour_confirm(struct tn_self *self, struct tn_path *path);
+void tn_core_neighbour_doubt(struct tn_self *self, struct tn_path *path);
 bool tn_core_neighbour_known(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                              const struct tn_addr *addr);
 

@@ -2,12 +2,14 @@
  *
  * A trie for each family and VRF; a prefix in it holds the list of its routes, best first (metric, then order
  * of addition). A route whose interface is down is passed over: for the next one of its prefix, and then for
- * a shorter prefix. */
+ * a shorter prefix. One whose gateway is dead is passed over for the next one of its prefix only, since a shorter prefix may be
+ * quite another way, which was not meant for these packets; if all are dead, the best one is taken as if it were not. */
 #include "route.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway.h"
 #include "lpm.h"
 #include "prefix.h"
 #include "stack.h"
@@ -47,17 +49,38 @@ static bool is_usable(struct tn_stack *stack, const struct tn_route *route)
     return ifc && ifc->pub.up;
 }
 
-static const struct tn_route *best_of(struct tn_stack *stack, const struct route_entry *list, uint16_t prefer)
+static bool is_dead(const struct tn_route *route)
+{
+    return route->gateway && route->gateway->dead;
+}
+
+/* Dead or alive. */
+static const struct tn_route *best_of_all(struct tn_stack *stack, const struct route_entry *list,
+                                          uint16_t prefer, bool dead_too)
 {
     const struct tn_route *best = NULL;
     for (const struct route_entry *e = list; e; e = e->next) {
         if (best && e->route.metric > best->metric)
             break;
-        if (!is_usable(stack, &e->route))
+        if (!is_usable(stack, &e->route) || (!dead_too && is_dead(&e->route)))
             continue;
         if (!best || (e->route.ifindex == prefer && best->ifindex != prefer))
             best = &e->route;
     }
+    return best;
+}
+
+static const struct tn_route *best_of(struct tn_stack *stack, const struct route_entry *list, uint16_t prefer)
+{
+    const struct tn_route *best = best_of_all(stack, list, prefer, true);
+    if (tn_likely(!best || !is_dead(best)))
+        return best;
+    const struct tn_route *alive = best_of_all(stack, list, prefer, false);
+    if (alive)
+        best = alive;
+    for (const struct route_entry *e = list; e; e = e->next)
+        if (&e->route != best && is_dead(&e->route))
+            tn_gateway_miss(stack, e->route.gateway);
     return best;
 }
 
@@ -132,6 +155,16 @@ static void free_entry(struct tn_routes *routes, struct route_entry *e)
     free(e);
 }
 
+/* With the route in the table: whose gateway it is. False: no memory. */
+static bool find_gateway(struct tn_stack *stack, struct tn_route *route)
+{
+    route->gateway = NULL;
+    if (tn_addr_is_zero(&route->via))
+        return true;
+    route->gateway = tn_gateway_use(stack, route->ifindex, route->family, &route->via);
+    return route->gateway != NULL;
+}
+
 /* The prefix's list becomes `list`: changed in place where the trie allows it. */
 static int set_list(struct tn_lpm *table, const struct tn_route *route, struct route_entry *list)
 {
@@ -168,7 +201,8 @@ int tn_route_add(struct tn_stack *stack, const struct tn_route *route)
     e->route.to = to;
     e->next = *at;
     bool first = at == &list;
-    if (first && set_list(table, &e->route, e) < 0) {
+    if (!find_gateway(stack, &e->route) || (first && set_list(table, &e->route, e) < 0)) {
+        tn_gateway_release(stack, e->route.gateway);
         free(e);
         return -ENOMEM;
     }
@@ -197,6 +231,7 @@ int tn_route_remove(struct tn_stack *stack, const struct tn_route *route)
         *at = e->next;
     else
         (void)set_list(table, &e->route, e->next); /* takes no memory: the prefix is there, or goes */
+    tn_gateway_release(stack, e->route.gateway);
     free_entry(routes, e);
     tn_paths_changed(stack);
     return 0;
@@ -204,7 +239,12 @@ int tn_route_remove(struct tn_stack *stack, const struct tn_route *route)
 
 int tn_routes_init(struct tn_stack *stack)
 {
+    int err = tn_gateways_init(stack);
+    if (err < 0)
+        return err;
     stack->routes = calloc(1, sizeof(*stack->routes));
+    if (!stack->routes)
+        tn_gateways_destroy(stack);
     return stack->routes ? 0 : -ENOMEM;
 }
 
@@ -215,6 +255,7 @@ void tn_routes_destroy(struct tn_stack *stack)
         return;
     for (struct route_entry *e = routes->oldest, *newer; e; e = newer) {
         newer = e->newer;
+        tn_gateway_release(stack, e->route.gateway);
         free(e);
     }
     for (unsigned f = 0; f < TN_FAMILY_MAX; f++) {
@@ -224,4 +265,5 @@ void tn_routes_destroy(struct tn_stack *stack)
     }
     free(routes);
     stack->routes = NULL;
+    tn_gateways_destroy(stack);
 }

@@ -15,8 +15,9 @@ struct tn_route {
     uint16_t vrf;
     uint8_t family;
     uint8_t prefix_len;
-    bool connected; /* came with an address, goes with it */
-    uint16_t owner; /* slot of the plugin that brought it; TN_SLOT_CORE: stack.yaml */
+    bool connected;             /* came with an address, goes with it */
+    uint16_t owner;             /* slot of the plugin that brought it; TN_SLOT_CORE: stack.yaml */
+    struct tn_gateway *gateway; /* the table's: of `via`; NULL: on-link */
 };
 
 int tn_routes_init(struct tn_stack *stack);
@@ -24,8 +25,8 @@ void tn_routes_destroy(struct tn_stack *stack);
 int tn_route_add(struct tn_stack *stack,
                  const struct tn_route *route); /* -EEXIST, -ENOSPC, -ENOMEM, -EINVAL */
 int tn_route_remove(struct tn_stack *stack, const struct tn_route *route); /* -ENOENT */
-/* The best route to `to` whose interface is up, or NULL. Among equally good ones, one by interface `prefer`
- * (0: no matter). */
+/* The best route to `to` whose interface is up, or NULL; one by a dead gateway only if its prefix has no other. Among equally good
+ * ones, one by interface `prefer` (0: no matter). */
 const struct tn_route *tn_route_find(struct tn_stack *stack, uint8_t family, uint16_t vrf,
                                      const struct tn_addr *to, uint16_t prefer);
 void tn_route_each(struct tn_stack *stack, void (*each)(void *context, const struct tn_route *route),

@@ -5,6 +5,7 @@
 #include "address.h"
 #include "dispatch.h"
 #include "flow.h"
+#include "gateway.h"
 #include "neighbour.h"
 #include "pmtu.h"
 #include "route.h"
@@ -100,9 +101,11 @@ static void add_route(void *context, const struct tn_route *r)
     bool everywhere = r->prefix_len == 0;
     json_t *to = everywhere ? json_string("default") : tn_json_address(r->family, &r->to, r->prefix_len);
     json_t *via = tn_addr_is_zero(&r->via) ? json_null() : tn_json_address(r->family, &r->via, -1);
-    tn_rows_add(rows, json_pack("{s:o,s:o,s:o,s:I,s:b,s:i,s:o}", "to", to, "via", via, "interface",
+    bool dead = r->gateway && r->gateway->dead;
+    tn_rows_add(rows, json_pack("{s:o,s:o,s:o,s:I,s:b,s:i,s:o,s:b}", "to", to, "via", via, "interface",
                                 tn_json_interface(rows->stack, r->ifindex), "metric", (json_int_t)r->metric,
-                                "connected", r->connected, "vrf", r->vrf, "from", origin(rows, r->owner)));
+                                "connected", r->connected, "vrf", r->vrf, "from", origin(rows, r->owner),
+                                "dead", dead));
 }
 
 void tn_show_routes(struct tn_rows *rows)

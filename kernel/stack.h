@@ -33,6 +33,7 @@
     X(SOCKET_LIMIT, "socket-limit", "Sockets refused because the table was full")                    \
     X(BACKLOG_LIMIT, "backlog-limit", "Connections refused because a listener's queue was full")     \
     X(LOG_SUPPRESSED, "log-suppressed", "Log lines left out because the same place had just logged") \
+    X(GATEWAYS_DEAD, "gateways-dead", "Times a gateway was found to be dead")                        \
     X(SWAPS, "swaps", "Plugins replaced while running")                                              \
     X(PATH_MTU_LOWERED, "path-mtu-lowered",                                                          \
       "Times the network said that a destination takes smaller packets only")                        \
@@ -73,6 +74,7 @@ enum tn_core_timer {
     TN_CORE_TIMER_NEIGHBOUR, /* neighbour.c: tn_neighbour_timer() */
     TN_CORE_TIMER_RESOLVER,  /* resolver.c: tn_resolver_timer() */
     TN_CORE_TIMER_PMTU,      /* pmtu.c: tn_pmtu_timer() */
+    TN_CORE_TIMER_GATEWAY,   /* gateway_probe.c: tn_gateway_timer() */
     TN_CORE_TIMER_COUNT,
 };
 
@@ -149,6 +151,7 @@ static inline struct tn_ifc *tn_ifc_of(struct tn_interface *ifc)
 
 struct tn_addresses;  /* address.h */
 struct tn_routes;     /* route.h */
+struct tn_gateways;   /* gateway.h */
 struct tn_neighbours; /* neighbour.h */
 struct tn_pmtus;      /* pmtu.h */
 struct tn_groups;     /* group.h */
@@ -174,6 +177,7 @@ struct tn_stack {
     uint16_t interface_count;                         /* highest index in use */
     struct tn_addresses *addresses;
     struct tn_routes *routes;
+    struct tn_gateways *gateways;
     struct tn_neighbours *neighbours;
     struct tn_pmtus *pmtus;
     struct tn_groups *groups;

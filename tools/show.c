@@ -74,6 +74,8 @@ static void via_cell(const json_t *row, struct tn_text *out)
         add_value(out, via);
     else
         tn_text_add(out, json_is_true(json_object_get(row, "connected")) ? "connected" : "on link");
+    if (json_is_true(json_object_get(row, "dead")))
+        tn_text_add(out, " (dead)");
 }
 
 static void build_cell(const json_t *row, struct tn_text *out)

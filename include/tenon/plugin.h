@@ -712,6 +712,11 @@ struct tn_core {
 
     /* Urgent data lies ahead in a stream, or more of it: tells the user. */
     void (*socket_urgent)(struct tn_self *self, struct tn_socket *sock);
+
+    /* The opposite of neighbour_confirm: nothing that was sent along the path seems to arrive (RFC 1122 §3.3.1.4). Its neighbour is
+     * asked at once whether it is there, but for one that has just shown it. If it is a gateway and does not answer, paths that
+     * are found after that lead by another. */
+    void (*neighbour_doubt)(struct tn_self *self, struct tn_path *path);
 };
 
 #define TN_STORE_MAX        4096

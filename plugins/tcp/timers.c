@@ -19,6 +19,7 @@ static bool out_of_patience(struct tn_self *self, const struct tcp_conn *conn)
 static void advise(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tn_socket *sock = tcp_socket(conn);
+    self->core->neighbour_doubt(self, &sock->path);
     sock->path = (struct tn_path){.kind = TN_PATH_NONE};  /* MUST-20: found anew */
     self->core->socket_soft_error(self, sock, ETIMEDOUT); /* SHLD-9 */
 }
