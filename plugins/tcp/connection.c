@@ -145,9 +145,38 @@ void tcp_rearm(struct tn_self *self, struct tcp_conn *conn)
     run_timer(self, conn, tn_min(conn->retransmit_at, tn_min(conn->ack_at, conn->wait_at)));
 }
 
+/* ---- Patience ---- */
+
+tn_time tcp_advertised_timeout(struct tn_self *self, const struct tcp_conn *conn)
+{
+    const struct tcp_rare *rare = tcp_rare_of(conn);
+    uint32_t own = rare->uto_advertised ? rare->uto_advertised : rare->user_timeout;
+    return own ? own * TN_MSEC : tcp_options(self)->user_timeout;
+}
+
+static bool is_changeable(const struct tcp_rare *rare)
+{
+    return rare->uto_changeable == TCP_CHOICE_NONE ? rare->user_timeout == 0
+                                                   : rare->uto_changeable == TCP_CHOICE_YES;
+}
+
+/* min(U_LIMIT, max(ADV_UTO, REMOTE_UTO, L_LIMIT)), where L_LIMIT is more than the retransmission timeout. */
+tn_time tcp_adopted_timeout(struct tn_self *self, const struct tcp_conn *conn)
+{
+    const struct tcp_rare *rare = tcp_rare_of(conn);
+    if (rare->uto_received == 0 || !is_changeable(rare) || conn->state < TCP_ST_ESTABLISHED)
+        return 0;
+    tn_time least = tn_max(tcp_options(self)->user_timeout_least, tcp_rto(self, conn) + TN_SEC);
+    tn_time longer = tn_max(tcp_advertised_timeout(self, conn), rare->uto_received * TN_SEC);
+    return tn_min(tcp_options(self)->user_timeout_most, tn_max(longer, least));
+}
+
 tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn)
 {
+    tn_time adopted = tcp_adopted_timeout(self, conn);
     uint32_t own = tcp_rare_of(conn)->user_timeout;
+    if (adopted)
+        return adopted;
     if (own)
         return own * TN_MSEC;
     if (conn->state == TCP_ST_SYN_SENT || conn->state == TCP_ST_SYN_RECEIVED)

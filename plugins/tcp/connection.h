@@ -68,6 +68,13 @@ enum tcp_phase {
 #define TCP_ECN_CWR     0x40000000u /* the window was lowered: CWR with the next new data */
 #define TCP_ECN_REDUCED 0x80000000u /* … for a mark, and cc->reduced_at is not acknowledged yet */
 
+/* What the user says of a switch. */
+enum tcp_choice {
+    TCP_CHOICE_NONE,
+    TCP_CHOICE_NO,
+    TCP_CHOICE_YES,
+};
+
 /* What few connections need: made when the first of it is. */
 struct tcp_rare {
     uint32_t snd_up;       /* SND.UP: sequence number after the last urgent octet that the user gave */
@@ -82,6 +89,11 @@ struct tcp_rare {
     uint16_t keepalive_interval; /* seconds; 0: the option */
     uint16_t max_segment;        /* TCP_MAXSEG; 0: none */
     uint32_t user_timeout;       /* milliseconds; 0: the option */
+    uint32_t uto_advertised;     /* ADV_UTO, milliseconds; 0: user_timeout, or the option */
+    uint32_t uto_received;       /* REMOTE_UTO, seconds; 0: none */
+    bool uto_due : 1;            /* the next segment carries the option */
+    uint8_t uto : 2;             /* enum tcp_choice: ENABLED */
+    uint8_t uto_changeable : 2;  /* enum tcp_choice: CHANGEABLE */
     int32_t fin_wait;            /* TCP_LINGER2, seconds; 0: the option; negative: none */
 };
 
@@ -228,6 +240,10 @@ void tcp_restart_probe(struct tn_self *self, struct tcp_conn *conn);
 void tcp_arm_flight(struct tn_self *self, struct tcp_conn *conn);
 /* How long nothing may be heard before the connection is given up: R2 (§3.8.3), which the user sets. */
 tn_time tcp_patience(struct tn_self *self, const struct tcp_conn *conn);
+/* The user timeout that is told to the peer. */
+tn_time tcp_advertised_timeout(struct tn_self *self, const struct tcp_conn *conn);
+/* The one that the peer's advice has led to (RFC 5482 §3.1); 0: none. */
+tn_time tcp_adopted_timeout(struct tn_self *self, const struct tcp_conn *conn);
 /* The path is found (again) if need be, and mss follows it. 0 or a negative errno. */
 int tcp_find_path(struct tn_self *self, struct tcp_conn *conn);
 /* Forgets what was learnt in the search for the path's MTU (pmtu.c). */

@@ -5,6 +5,7 @@
 #include "reply.h"
 #include "time_wait.h"
 #include "timers.h"
+#include "user_timeout.h"
 #include "window.h"
 
 void tcp_begin(struct tn_self *self, struct tcp_conn *conn, uint32_t iss)
@@ -48,6 +49,8 @@ static void take_syn(struct tn_self *self, struct tcp_conn *conn, const struct t
         conn->snd_scale = (uint8_t)(seg->scale - 1);
     else
         conn->rcv_scale = 0;
+    if (seg->user_timeout)
+        tcp_uto_received(self, conn, seg->user_timeout);
     conn->cause = seg->packet->serial;
     tcp_take_window(conn, seg);
 }
@@ -81,6 +84,7 @@ void tcp_establish(struct tn_self *self, struct tcp_conn *conn, const struct tcp
     tcp_set_state(self, conn, TCP_ST_ESTABLISHED);
     if (!(conn->flags & TCP_PASSIVE))
         self->core->socket_connected(self, tcp_socket(conn));
+    tcp_uto_established(self, conn);
     tcp_start_keepalive(self, conn);
     if (conn->flags & TCP_FIN_QUEUED) /* the user did not wait */
         tcp_close_send(self, conn);

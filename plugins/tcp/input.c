@@ -5,6 +5,7 @@
 #include "reply.h"
 #include "time_wait.h"
 #include "urgent.h"
+#include "user_timeout.h"
 #include "window.h"
 
 /* ---- Taking it apart ---- */
@@ -317,6 +318,8 @@ static void input_synchronized(struct tn_self *self, struct tcp_conn *conn, stru
     tcp_ecn_receive(self, conn, seg);
     if (!take_ack(self, conn, seg))
         return;
+    if (seg->user_timeout)
+        tcp_uto_received(self, conn, seg->user_timeout);
     if (seg->flags & TN_TCP_URG) /* sixth */
         tcp_urgent_received(self, conn, seg->urgent_end);
     tcp_receive(self, conn, seg); /* seventh and eighth */

@@ -10,6 +10,7 @@
 #include "input.h"
 #include "output.h"
 #include "reply.h"
+#include "user_timeout.h"
 #include "window.h"
 
 #define COOKIE_LIFE (2 * 60 * 1000u) /* milliseconds that any cookie is good at most */
@@ -33,6 +34,8 @@ static void send_syn_ack(struct tn_self *self, const struct tcp_half_open *half,
     size_t len =
         tcp_write_syn_options(options, half->flags, tcp_path_mss(self, ends->family, &reply.path),
                               half->rcv_scale, ts_value + tcp_timestamp_offset(self, ends), half->ts_recent);
+    if (half->tries == 0)
+        len += tcp_uto_write_syn(self, tn_socket_state(half->listener), options + len);
     tcp_reply_send(self, &reply,
                    &(struct tcp_header){
                        .seq = half->iss,

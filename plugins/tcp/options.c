@@ -36,6 +36,10 @@ static void read_option(struct tcp_segment *seg, uint8_t kind, struct tn_cursor 
             seg->ts_echo = tn_read32(body);
         }
         break;
+    case TN_TCP_OPT_USER_TIMEOUT:
+        if (len == TN_TCP_OPTLEN_USER_TIMEOUT)
+            seg->user_timeout = tn_read16(body);
+        break;
     default:
         break;
     }

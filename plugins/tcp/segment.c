@@ -8,6 +8,7 @@
 #include "output.h"
 #include "reassembly.h"
 #include "urgent.h"
+#include "user_timeout.h"
 #include "window.h"
 
 #define COPY_MAX 256 /* header, options and this fit a small buffer */
@@ -184,8 +185,26 @@ static void note_ack_sent(struct tcp_conn *conn)
     conn->last_ack_sent = conn->rcv_nxt;
 }
 
+/* Timestamps, and what few connections have. */
+static size_t write_options(struct tn_self *self, struct tcp_conn *conn, uint8_t *options)
+{
+    size_t len = 0;
+    if (conn->flags & TCP_TIMESTAMPS)
+        len = tcp_write_timestamps(options, timestamp(self, conn), conn->ts_recent);
+    return conn->rare ? len + tcp_uto_write(self, conn, options + len) : len;
+}
+
+/* A full segment leaves no room for the option: it goes ahead, alone (RFC 5482 §3: in the next segment). */
+static void send_what_does_not_fit(struct tn_self *self, struct tcp_conn *conn, uint32_t len)
+{
+    if (conn->rare->uto_due && len + TN_TCP_OPTLEN_USER_TIMEOUT > conn->mss)
+        tcp_send_ack(self, conn);
+}
+
 bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq, uint32_t len, uint8_t flags)
 {
+    if (conn->rare)
+        send_what_does_not_fit(self, conn, len);
     struct tn_packet *packet = payload(self, conn, seq, len);
     if (!packet)
         return false;
@@ -202,8 +221,7 @@ bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq,
     header.ecn = tcp_ecn_send(conn, seq, len, &header.flags);
     if (conn->rare)
         tcp_urgent_send(conn, &header);
-    if (conn->flags & TCP_TIMESTAMPS)
-        header.options_len = tcp_write_timestamps(options, timestamp(self, conn), conn->ts_recent);
+    header.options_len = write_options(self, conn, options);
     note_ack_sent(conn);
     if (len > conn->mss) {
         packet->gso = tcp_socket(conn)->family == AF_INET ? TN_GSO_TCP4 : TN_GSO_TCP6;
@@ -233,9 +251,7 @@ void tcp_send_ack_at(struct tn_self *self, struct tcp_conn *conn, uint32_t seq)
     if (!packet)
         return;
     uint8_t options[TN_TCP_OPTIONS_MAX];
-    size_t len = 0;
-    if (conn->flags & TCP_TIMESTAMPS)
-        len = tcp_write_timestamps(options, timestamp(self, conn), conn->ts_recent);
+    size_t len = write_options(self, conn, options);
     len += write_sack_blocks(conn, options, len);
     struct tcp_header header = {
         .seq = seq,
@@ -280,6 +296,7 @@ void tcp_send_syn(struct tn_self *self, struct tcp_conn *conn)
         mss = (uint16_t)tcp_min32(mss, tcp_rare_of(conn)->max_segment);
     size_t len = tcp_write_syn_options(options, conn->flags, mss, conn->rcv_scale, timestamp(self, conn),
                                        answer ? conn->ts_recent : 0);
+    len += tcp_uto_write_syn(self, conn, options + len);
     struct tcp_header header = {
         .seq = conn->iss,
         .ack = answer ? conn->rcv_nxt : 0,

@@ -22,6 +22,7 @@ struct tcp_segment {
     uint8_t scale;   /* shift + 1; 0: no option */
     bool has_timestamps;
     bool sack_permitted;
+    uint16_t user_timeout; /* as on the wire; 0: no option, or the value that is reserved */
     uint8_t sack_count;
     const uint8_t *sack; /* blocks as on the wire */
 };

@@ -5,7 +5,9 @@
 #include "output.h"
 #include "scoreboard.h"
 #include "socket_options.h"
+#include "tenon/tcp.h"
 #include "timers.h"
+#include "user_timeout.h"
 
 #define CONGESTION_NAME_SIZE 32 /* Linux: TCP_CA_NAME_MAX, 16; names of plugins may be longer */
 
@@ -64,7 +66,10 @@ static int set_rare(struct tn_self *self, struct tcp_conn *conn, int name, int n
             tcp_update_mss(self, conn);
         return 0;
     case TCP_USER_TIMEOUT:
-        rare->user_timeout = (uint32_t)n;
+    case TN_TCP_UTO:
+    case TN_TCP_UTO_ADVERTISED:
+    case TN_TCP_UTO_CHANGEABLE:
+        tcp_uto_set(self, conn, name, n);
         return 0;
     case TCP_KEEPIDLE:
         rare->keepalive_idle = (uint16_t)n;
@@ -99,6 +104,9 @@ static const struct number_option {
     {TCP_MAXSEG, 88, 32767}, /* Linux's least and most */
     {TCP_LINGER2, INT32_MIN, 3600},
     {TCP_USER_TIMEOUT, 0, INT32_MAX},
+    {TN_TCP_UTO, INT32_MIN, INT32_MAX},
+    {TN_TCP_UTO_ADVERTISED, 0, INT32_MAX},
+    {TN_TCP_UTO_CHANGEABLE, INT32_MIN, INT32_MAX},
     {TCP_KEEPIDLE, 1, 32767},
     {TCP_KEEPINTVL, 1, 32767},
     {TCP_KEEPCNT, 1, 127},
@@ -265,8 +273,6 @@ int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void 
     case TCP_KEEPCNT:
         return give_int(value, len,
                         rare->keepalive_probes ? rare->keepalive_probes : (int)options->keepalive_probes);
-    case TCP_USER_TIMEOUT:
-        return give_int(value, len, (int)rare->user_timeout);
     case TCP_CONGESTION:
         snprintf(algorithm, sizeof(algorithm), "%s", tcp_cc_name(self, conn));
         return give(value, len, algorithm, sizeof(algorithm));
@@ -274,6 +280,9 @@ int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void 
         fill_info(self, sock, &info);
         return give(value, len, &info, sizeof(info));
     default:
-        return -ENOPROTOOPT;
+        break;
     }
+    int number;
+    int error = tcp_uto_get(self, conn, name, &number);
+    return error < 0 ? error : give_int(value, len, number);
 }

@@ -9,6 +9,7 @@
  *     reassembly.c      what came out of order
  *     window.c          the window that is offered to the peer
  *     connection.c      states, the list of connections with something to send, deadlines, the end
+ *     user_timeout.c    what the two ends tell each other of their patience (RFC 5482)
  *     urgent.c          urgent data
  *     ecn.c             explicit congestion notification (RFC 3168)
  *     numbers.c         initial sequence numbers (RFC 6528)
@@ -70,11 +71,14 @@ struct tcp_options {
     tn_time maximum_rto;
     tn_time syn_timeout;
     tn_time user_timeout;
+    tn_time user_timeout_least;
+    tn_time user_timeout_most;
     tn_time keepalive_time;
     tn_time keepalive_interval;
     bool window_scaling;
     bool timestamps;
     bool sack;
+    bool user_timeout_option;
     int64_t ecn; /* TCP_ECN_OFF … */
     char congestion[TN_OPTION_STRING_MAX];
 };

@@ -92,7 +92,8 @@ static void retransmit(struct tn_self *self, struct tcp_conn *conn)
 static tn_time keepalive_idle(struct tn_self *self, const struct tcp_conn *conn)
 {
     uint16_t own = tcp_rare_of(conn)->keepalive_idle;
-    return own ? own * TN_SEC : tcp_options(self)->keepalive_time;
+    tn_time idle = own ? own * TN_SEC : tcp_options(self)->keepalive_time;
+    return tn_max(idle, tcp_adopted_timeout(self, conn) + TN_SEC); /* RFC 5482 §4.2: more than that */
 }
 
 static tn_time keepalive_interval(struct tn_self *self, const struct tcp_conn *conn)

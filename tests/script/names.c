@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "script.h"
+#include "tenon/tcp.h"
 
 struct named {
     const char *name;
@@ -91,6 +92,10 @@ static const struct {
     TCP_OPTION(TCP_SYNCNT),
     TCP_OPTION(TCP_USER_TIMEOUT),
     TCP_OPTION(TCP_WINDOW_CLAMP),
+    TCP_OPTION(TN_TCP_UTO),
+    TCP_OPTION(TN_TCP_UTO_ADVERTISED),
+    TCP_OPTION(TN_TCP_UTO_CHANGEABLE),
+    TCP_OPTION(TN_TCP_UTO_RECEIVED),
     IP_OPTION(IP_TTL),
     IP_OPTION(IP_TOS),
     IP_OPTION(IP_RECVERR),

@@ -26,7 +26,9 @@ enum {
     OPTION_SACK_OK = 4,
     OPTION_SACK = 5,
     OPTION_TS = 8,
+    OPTION_UTO = 28,
     OPTION_RAW = 256,
+    OPTION_UTO_MINUTES, /* OPTION_UTO with the bit that says so */
 };
 
 struct segment_option {

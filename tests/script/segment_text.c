@@ -14,9 +14,11 @@ static const struct {
     uint16_t kind;
     uint8_t least, most; /* values */
 } option_names[] = {
-    {"eol", OPTION_EOL, 0, 0},       {"nop", OPTION_NOP, 0, 0},         {"mss", OPTION_MSS, 1, 1},
-    {"wscale", OPTION_WSCALE, 1, 1}, {"sackOK", OPTION_SACK_OK, 0, 0},  {"sack", OPTION_SACK, 0, 8},
-    {"TS", OPTION_TS, 1, 2},         {"hex", OPTION_RAW, 0, UINT8_MAX},
+    {"eol", OPTION_EOL, 0, 0},        {"nop", OPTION_NOP, 0, 0},
+    {"mss", OPTION_MSS, 1, 1},        {"wscale", OPTION_WSCALE, 1, 1},
+    {"sackOK", OPTION_SACK_OK, 0, 0}, {"sack", OPTION_SACK, 0, 8},
+    {"TS", OPTION_TS, 1, 2},          {"hex", OPTION_RAW, 0, UINT8_MAX},
+    {"uto", OPTION_UTO, 1, 1},        {"uto-minutes", OPTION_UTO_MINUTES, 1, 1},
 };
 
 /* "1460", "*", or for blocks "1:11" and for timestamps "val 1 ecr 2": values, and words and signs to be passed over. */
@@ -55,7 +57,9 @@ static bool parse_option(struct words *words, char *text, struct segment_option 
             return words_fail(words, "the option %s lacks a value", option_names[i].name);
         return true;
     }
-    return words_fail(words, "'%s' is no option; mss, wscale, sackOK, sack, TS, nop, eol and hex are", text);
+    return words_fail(
+        words, "'%s' is no option; mss, wscale, sackOK, sack, TS, uto, uto-minutes, nop, eol and hex are",
+        text);
 }
 
 /* "<mss 1460,nop>", which is words->word. */

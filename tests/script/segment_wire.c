@@ -6,6 +6,8 @@
 #define IP_HEADER  20
 #define TCP_HEADER 20
 
+#define UTO_MINUTES 0x8000u /* RFC 5482 §3.3: the bit G */
+
 uint8_t segment_octet(uint32_t n)
 {
     return (uint8_t)(n * 31 + (n >> 8) * 7 + (n >> 16));
@@ -38,16 +40,20 @@ static uint16_t tcp_sum(const uint8_t *ip, const uint8_t *segment, size_t len)
 static size_t put_option(const struct segment_ends *ends, const struct segment_option *o, uint8_t *out)
 {
     static const uint8_t lengths[] = {
-        [OPTION_MSS] = 4, [OPTION_WSCALE] = 3, [OPTION_SACK_OK] = 2, [OPTION_TS] = 10};
+        [OPTION_MSS] = 4, [OPTION_WSCALE] = 3, [OPTION_SACK_OK] = 2, [OPTION_TS] = 10, [OPTION_UTO] = 4};
     if (o->kind == OPTION_RAW) {
         memcpy(out, o->raw, o->count);
         return o->count;
+    }
+    if (o->kind == OPTION_UTO_MINUTES) {
+        tn_store32(out, OPTION_UTO << 24 | 4 << 16 | UTO_MINUTES | o->value[0]);
+        return 4;
     }
     out[0] = (uint8_t)o->kind;
     if (o->kind <= OPTION_NOP)
         return 1;
     out[1] = o->kind == OPTION_SACK ? (uint8_t)(2 + o->count * 4) : lengths[o->kind];
-    if (o->kind == OPTION_MSS)
+    if (o->kind == OPTION_MSS || o->kind == OPTION_UTO)
         tn_store16(out + 2, (uint16_t)o->value[0]);
     else if (o->kind == OPTION_WSCALE)
         out[2] = (uint8_t)o->value[0];
@@ -79,8 +85,14 @@ static size_t put_options(const struct segment_ends *ends, const struct segment 
 /* The value fields of the option at `in`, whose length is right for its kind. */
 static void get_values(const struct segment_ends *ends, const uint8_t *in, struct segment_option *o)
 {
-    if (o->kind == OPTION_MSS || o->kind == OPTION_WSCALE) {
-        o->value[0] = o->kind == OPTION_MSS ? tn_load16(in + 2) : in[2];
+    if (o->kind == OPTION_UTO && tn_load16(in + 2) & UTO_MINUTES) {
+        o->kind = OPTION_UTO_MINUTES;
+        o->value[0] = tn_load16(in + 2) & ~UTO_MINUTES;
+        o->count = 1;
+        return;
+    }
+    if (o->kind == OPTION_MSS || o->kind == OPTION_WSCALE || o->kind == OPTION_UTO) {
+        o->value[0] = o->kind == OPTION_WSCALE ? in[2] : tn_load16(in + 2);
         o->count = 1;
         return;
     }
@@ -92,6 +104,7 @@ static bool length_is_right(uint8_t kind, uint8_t len)
 {
     switch (kind) {
     case OPTION_MSS:
+    case OPTION_UTO:
         return len == 4;
     case OPTION_WSCALE:
         return len == 3;

@@ -36,17 +36,21 @@ static inline size_t tn_tcp_header_length(const struct tn_tcp_header *header)
 /* Option kinds, and the lengths of those that have a fixed one. */
 #define TN_TCP_OPT_END            0
 #define TN_TCP_OPT_NOP            1
-#define TN_TCP_OPT_MSS            2 /* RFC 9293 §3.7.1 */
-#define TN_TCP_OPT_WINDOW_SCALE   3 /* RFC 7323 §2.2 */
-#define TN_TCP_OPT_SACK_PERMITTED 4 /* RFC 2018 §2 */
-#define TN_TCP_OPT_SACK           5 /* RFC 2018 §3 */
-#define TN_TCP_OPT_TIMESTAMPS     8 /* RFC 7323 §3.2 */
+#define TN_TCP_OPT_MSS            2  /* RFC 9293 §3.7.1 */
+#define TN_TCP_OPT_WINDOW_SCALE   3  /* RFC 7323 §2.2 */
+#define TN_TCP_OPT_SACK_PERMITTED 4  /* RFC 2018 §2 */
+#define TN_TCP_OPT_SACK           5  /* RFC 2018 §3 */
+#define TN_TCP_OPT_TIMESTAMPS     8  /* RFC 7323 §3.2 */
+#define TN_TCP_OPT_USER_TIMEOUT   28 /* RFC 5482 §3.3 */
 
 #define TN_TCP_OPTLEN_MSS            4
 #define TN_TCP_OPTLEN_WINDOW_SCALE   3
 #define TN_TCP_OPTLEN_SACK_PERMITTED 2
 #define TN_TCP_OPTLEN_SACK_BLOCK     8
 #define TN_TCP_OPTLEN_TIMESTAMPS     10
+#define TN_TCP_OPTLEN_USER_TIMEOUT   4
+
+#define TN_TCP_USER_TIMEOUT_MINUTES 0x8000u /* of the value: it is in minutes, not seconds */
 
 #define TN_TCP_WINDOW_SCALE_MAX 14 /* RFC 7323 §2.3 */
 #define TN_TCP_SACK_BLOCKS_MAX  4
