@@ -299,20 +299,44 @@ def perf(*arguments):
     return done.stdout
 
 
-def profile(subject, work, seconds, lines):
-    """Where the subject's process spends its time during that work: [(percent, where, symbol)], most first."""
+def shares(data, key):
+    """[(percent, the key's fields)] of a recording, most first."""
+    rows = []
+    for line in perf("report", "-i", data, "--stdio", "--no-children", "-s", key).splitlines():
+        fields = line.split(None, 1)
+        if len(fields) == 2 and fields[0].endswith("%"):
+            rows.append((float(fields[0][:-1]), fields[1].strip()))
+    return rows
+
+
+def place(dso):
+    """Which part of it all an object is."""
+    if dso.startswith("[kernel"):
+        return "kernel"
+    if dso.startswith("memfd:"):
+        return "plugins"
+    return "core" if dso.startswith("libtenon") else "libc and others"
+
+
+def record(subject, work, seconds):
+    """Samples of the subject's process during that work."""
     data = isolate.scratch_directory("perf") / "data"
     recorder = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "4999", "-o", str(data), "-p", str(subject.pid())],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     load(subject, work.arguments, seconds)
     recorder.send_signal(signal.SIGINT)
     recorder.wait(30)
-    rows = []
-    for line in perf("report", "-i", data, "--stdio", "--no-children", "-s", "dso,sym").splitlines():
-        fields = line.split(None, 4)
-        if len(fields) >= 4 and fields[0].endswith("%"):
-            rows.append((float(fields[0][:-1]), fields[1], " ".join(fields[3:])))
-    return rows[:lines]
+    return data
+
+
+def profile(subject, work, seconds, lines):
+    """Where the subject's process spends its time during that work: shares of the parts, and of the first functions."""
+    data = record(subject, work, seconds)
+    parts = dict.fromkeys(("kernel", "libc and others", "core", "plugins"), 0.0)
+    for percent, dso in shares(data, "dso"):
+        parts[place(dso)] += percent
+    rows = [(percent, *where.split(None, 1)) for percent, where in shares(data, "dso,sym")]
+    return parts, [(percent, dso, symbol.removeprefix("[k] ").removeprefix("[.] ")) for percent, dso, symbol in rows[:lines]]
 
 
 def profiles(everyone, works, seconds):
@@ -321,8 +345,9 @@ def profiles(everyone, works, seconds):
         if not isinstance(subject, Tenon):
             continue
         for work in works:
-            rows = profile(subject, work, seconds, 14)
-            print(f"### {work.title} ({subject.name})\n\n| share | where | symbol |\n|---:|---|---|")
+            parts, rows = profile(subject, work, seconds, 14)
+            print(f"### {work.title} ({subject.name})\n\n" + ", ".join(f"{name} {percent:.0f} %" for name, percent in parts.items()))
+            print("\n| share | where | symbol |\n|---:|---|---|")
             print("\n".join(f"| {percent:.1f} % | {where} | `{symbol}` |" for percent, where, symbol in rows) + "\n")
 
 

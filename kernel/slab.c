@@ -43,6 +43,12 @@ static uint8_t *record_at(const struct tn_slab *slab, uint32_t index)
     return slab->base + (size_t)index * slab->size;
 }
 
+/* offset / size, without the processor's slow division: exact as long as offset * size < 2^64, which init makes sure of. */
+static size_t index_of(const struct tn_slab *slab, size_t offset)
+{
+    return (size_t)((unsigned __int128)offset * slab->inverse >> 64);
+}
+
 static void *reserve(size_t bytes)
 {
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -59,11 +65,12 @@ int tn_slab_init(struct tn_slab *slab, const char *name, size_t size, size_t lim
     if (limit > UINT32_MAX || size > UINT32_MAX - SLAB_ALIGN)
         return -ENOMEM;
     size = (size + SLAB_ALIGN - 1) / SLAB_ALIGN * SLAB_ALIGN;
-    if (size > SIZE_MAX / limit)
+    if (limit > SIZE_MAX / size / size)
         return -ENOMEM;
 
     slab->reserved = size * limit;
     slab->size = (uint32_t)size;
+    slab->inverse = UINT64_MAX / size + 1;
     slab->limit = (uint32_t)limit;
     slab->base = reserve(slab->reserved);
     if (!slab->base)
@@ -117,7 +124,7 @@ void *tn_slab_alloc_raw(struct tn_slab *slab)
         return NULL;
     }
     uint8_t *record = slab->free_list ? take_freed(slab) : take_fresh(slab);
-    uint32_t index = (uint32_t)((size_t)(record - slab->base) / slab->size);
+    size_t index = index_of(slab, (size_t)(record - slab->base));
     slab->in_use[index / 64] |= (uint64_t)1 << index % 64;
     slab->used++;
     return record;
@@ -134,10 +141,10 @@ void *tn_slab_alloc(struct tn_slab *slab)
 void tn_slab_free(struct tn_slab *slab, void *record)
 {
     size_t offset = (size_t)((uint8_t *)record - slab->base);
-    size_t index = offset / slab->size;
+    size_t index = index_of(slab, offset);
     uint64_t bit = (uint64_t)1 << index % 64;
     /* Not a record of this slab, or freed twice: going on would corrupt somebody else's record. */
-    if (index >= slab->fresh || offset % slab->size != 0 || !(slab->in_use[index / 64] & bit))
+    if (index >= slab->fresh || offset != index * slab->size || !(slab->in_use[index / 64] & bit))
         abort();
     slab->in_use[index / 64] &= ~bit;
     slab->used--;
@@ -148,7 +155,7 @@ void tn_slab_free(struct tn_slab *slab, void *record)
 
 void *tn_slab_next(const struct tn_slab *slab, const void *record)
 {
-    size_t index = record ? (size_t)((const uint8_t *)record - slab->base) / slab->size + 1 : 0;
+    size_t index = record ? index_of(slab, (size_t)((const uint8_t *)record - slab->base)) + 1 : 0;
     while (index < slab->fresh) {
         uint64_t word = slab->in_use[index / 64] >> index % 64;
         if (word)

@@ -16,6 +16,7 @@ struct tn_slab {
     size_t reserved;      /* bytes */
     uint64_t *in_use;     /* a bit a record */
     void *free_list;      /* linked through the records' first word */
+    uint64_t inverse;     /* 2^64 / size, rounded up: to divide by it */
     uint32_t size;        /* bytes a record, multiple of 8 */
     uint32_t limit;       /* records at most */
     uint32_t fresh;       /* records ever touched: [0, fresh) */

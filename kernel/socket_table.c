@@ -59,13 +59,17 @@ static bool tuple_matches(const struct tn_tuple *t, const struct tn_socket *sock
            sock->transport == t->transport && sock->family == t->family && sock->vrf == t->vrf;
 }
 
+/* Packets of one connection often come in a row. */
 struct tn_socket *tn_tuple_find(const struct tn_stack *stack, const struct tn_tuple *tuple)
 {
+    struct tn_sockets *sockets = stack->sockets;
+    if (sockets->recent && tuple_matches(tuple, sockets->recent))
+        return sockets->recent;
     uint32_t hash = tn_tuple_hash(stack, tuple);
-    for (struct tn_hnode *n = tn_htab_first(&stack->sockets->connections, hash); n; n = n->next) {
+    for (struct tn_hnode *n = tn_htab_first(&sockets->connections, hash); n; n = n->next) {
         struct tn_socket *sock = socket_of(n);
         if (n->hash == hash && tuple_matches(tuple, sock))
-            return sock;
+            return sockets->recent = sock;
     }
     return NULL;
 }
@@ -82,5 +86,7 @@ void tn_tuple_remove(struct tn_stack *stack, struct tn_socket *sock)
     if (!(sock->flags & TN_SOCK_HASHED))
         return;
     tn_htab_remove(&stack->sockets->connections, node_of(sock));
+    if (stack->sockets->recent == sock)
+        stack->sockets->recent = NULL;
     sock->flags &= ~TN_SOCK_HASHED;
 }

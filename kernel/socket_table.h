@@ -104,6 +104,7 @@ struct tn_descriptor {
 
 struct tn_sockets {
     struct tn_htab connections; /* by four-tuple: tn_socket.node */
+    struct tn_socket *recent;   /* the one of them that was found last, or NULL */
     struct tn_htab ports;
     struct tn_flows *flows; /* flow.h */
     struct tn_slab port_slab;

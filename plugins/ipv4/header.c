@@ -29,7 +29,7 @@ bool ipv4_link_local(struct tn_self *self, const struct tn_addr *addr)
 void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len)
 {
     header->checksum = (be16){{0, 0}};
-    uint16_t sum = tn_sum_finish(tn_sum_add(0, header, len));
+    uint16_t sum = tn_sum_finish(ipv4_header_sum(header, len));
     memcpy(&header->checksum, &sum, sizeof(sum));
 }
 

@@ -23,7 +23,7 @@ static int ipv4_check_header(struct tn_packet *packet)
     size_t total = tn_be16(header->total_len);
     if (total < len || total > packet->len)
         return IPV4_DROP_BAD_LENGTH;
-    if (tn_sum_finish(tn_sum_add(0, header, len)) != 0)
+    if (tn_sum_finish(ipv4_header_sum(header, len)) != 0)
         return IPV4_DROP_BAD_CHECKSUM;
 
     tn_packet_trim(packet, total);

@@ -2,6 +2,7 @@
 #ifndef IPV4_H
 #define IPV4_H
 
+#include "tenon/checksum.h"
 #include "tenon/plugin.h"
 #include "tenon/proto/ipv4.h"
 
@@ -109,6 +110,12 @@ static inline const struct ipv4_options *ipv4_options(const struct tn_self *self
 /* header.c. What kind of address it is in general (RFC 1122 §3.2.1.3, RFC 6890). */
 enum tn_addr_class ipv4_classify(struct tn_self *self, const struct tn_addr *addr);
 bool ipv4_link_local(struct tn_self *self, const struct tn_addr *addr);
+/* The sum over the header, whose length with options is `len`; most have none. */
+static inline tn_sum ipv4_header_sum(const struct tn_ipv4_header *header, size_t len)
+{
+    return tn_likely(len == sizeof(*header)) ? tn_sum_add(0, header, sizeof(*header))
+                                             : tn_sum_add(0, header, len);
+}
 /* Sets the header's checksum; `len` is its length with options. */
 void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len);
 /* Puts the header before the packet; `fragment` is that field of it. Its first piece is writable and has the room. */
