@@ -32,7 +32,7 @@ static int read_pieces(const struct msghdr *msg, bool may_be_null, struct tn_pie
             return -EINVAL;
         total += piece->iov_len;
     }
-    *out = (struct tn_pieces){.at = msg->msg_iov, .left = total};
+    *out = (struct tn_pieces){.next = msg->msg_iov, .left = total};
     return 0;
 }
 

@@ -69,7 +69,7 @@ static int set_told(struct tn_descriptor *d, enum telling what, const void *valu
     if (len == 0)
         return -EINVAL;
     if (len < sizeof(on))
-        on = *(const char *)value;
+        on = *(const unsigned char *)value;
     else
         memcpy(&on, value, sizeof(on));
     if (what == TELL_ADDRESS)

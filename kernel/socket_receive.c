@@ -36,17 +36,19 @@ static struct tn_packet *take_packet(struct tn_socket *sock)
 
 void *tn_pieces_first(struct tn_pieces *pieces, size_t *len)
 {
-    while (pieces->skip == pieces->at->iov_len) {
-        pieces->at++;
-        pieces->skip = 0;
+    while (pieces->rest_len == 0) {
+        pieces->rest = pieces->next->iov_base;
+        pieces->rest_len = pieces->next->iov_len;
+        pieces->next++;
     }
-    *len = tn_min(pieces->at->iov_len - pieces->skip, pieces->left);
-    return (char *)pieces->at->iov_base + pieces->skip;
+    *len = tn_min(pieces->rest_len, pieces->left);
+    return pieces->rest;
 }
 
 void tn_pieces_advance(struct tn_pieces *pieces, size_t len)
 {
-    pieces->skip += len;
+    pieces->rest += len;
+    pieces->rest_len -= len;
     pieces->left -= len;
 }
 
@@ -205,7 +207,7 @@ ssize_t tn_socket_read(struct tn_stack *stack, struct tn_socket *sock, struct tn
 ssize_t tn_core_socket_receive(struct tn_self *self, struct tn_socket *sock, void *bytes, size_t len)
 {
     const struct iovec one = {.iov_base = bytes, .iov_len = len};
-    struct tn_pieces to = {.at = &one, .left = len};
+    struct tn_pieces to = {.next = &one, .left = len};
     return tn_socket_read(self->stack, sock, &to, 0, NULL);
 }
 

@@ -351,7 +351,7 @@ int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const str
 ssize_t tn_core_socket_send(struct tn_self *self, struct tn_socket *sock, const void *bytes, size_t len)
 {
     struct iovec one = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
-    struct tn_pieces from = {.at = &one, .left = len};
+    struct tn_pieces from = {.next = &one, .left = len};
     if (sock->type == SOCK_STREAM)
         return tn_socket_send_stream(self->stack, sock, &from, 0);
     return tn_socket_send_to(self->stack, sock, &from, &(struct tn_departure){.named = false});

@@ -269,9 +269,10 @@ struct tn_arrival {
 
 /* Memory in pieces, as of readv(2), that are worked off from the front. */
 struct tn_pieces {
-    const struct iovec *at;
-    size_t skip; /* bytes of the first that are done */
-    size_t left; /* bytes in all that are not */
+    const struct iovec *next; /* the first that was not begun */
+    char *rest;               /* of the one before it */
+    size_t rest_len;
+    size_t left; /* bytes in all that are not done */
 };
 
 /* The rest of the first piece that is not empty. There is something left. */

@@ -73,6 +73,7 @@ static void destroy_parts(struct tn_stack *stack)
     tn_resolver_destroy(stack);
     tn_trace_destroy(stack);
     tn_sockets_destroy(stack);
+    tn_wheel_stop_slot(&stack->wheel, TN_SLOT_CORE); /* timers of the core lie in what goes now */
     tn_neighbours_destroy(stack);
     tn_groups_destroy(stack);
     tn_pmtus_destroy(stack);

@@ -217,7 +217,7 @@ static int follow(const struct settings *s, struct client *client)
 
 static int traceroute(int argc, char **argv)
 {
-    struct settings s = {.max_hops = 30, .queries = 3, .timeout_ms = 1000, .size = 32};
+    struct settings s = {.address = "", .max_hops = 30, .queries = 3, .timeout_ms = 1000, .size = 32};
     struct sigaction interrupt = {.sa_handler = on_interrupt};
     struct client *client;
     int code = read_arguments(argc, argv, &s);

@@ -163,6 +163,8 @@ int igmp_report_input(struct tn_self *self, const struct tn_packet *packet)
 {
     struct tn_cursor c = tn_packet_cursor(packet);
     const struct tn_igmp_header *header = tn_read_header(&c, struct tn_igmp_header);
+    if (!header)
+        return IGMP_DROP_TRUNCATED;
     const struct tn_addr addr = tn_addr_from(header->group, TN_IPV4_ADDR_LEN);
     struct igmp_link *link = igmp_link_of(self, packet->ifindex);
     struct igmp_group *group = igmp_group_find(self, packet->ifindex, &addr);

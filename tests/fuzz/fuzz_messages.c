@@ -69,7 +69,8 @@ static void send_packet(uint8_t protocol, const uint8_t *dst, const uint8_t *opt
     size_t header = 20 + options_len;
     tn_store16(p + 2, (uint16_t)(header + len));
     memcpy(p + 16, dst, 4);
-    memcpy(p + 20, options, options_len);
+    if (options_len > 0)
+        memcpy(p + 20, options, options_len);
     memcpy(p + header, payload, len);
     if (len >= 4)
         put_sum(p + header + 2, p + header, len);
