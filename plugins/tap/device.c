@@ -8,10 +8,9 @@
  * A device that somebody else made keeps its state, MTU and addresses; only a device made here is brought up.
  *
  * Offloads: with IFF_VNET_HDR a virtio-net header stands before each frame, and says what was left undone of it
- * (vnet.c). Then the stack may leave things to the kernel at once; what the kernel may leave to the stack is said by
+ * (tenon/vnet.h). Then the stack may leave things to the kernel at once; what the kernel may leave to the stack is said by
  * TUNSETOFFLOAD, and kernels that do not know an offload refuse the call. */
 #include "tap.h"
-#include "vnet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "tenon/vnet.h"
 
 #define TAP_CLONE_DEVICE "/dev/net/tun"
 
@@ -111,10 +112,10 @@ static int tap_set_offloads(struct tap_device *device, unsigned offloads)
     return -errno;
 }
 
-/* The header is the short one, and little-endian, whoever attached the descriptor. */
+/* The header is the short one, and in the machine's byte order, whoever attached the descriptor. */
 static int tap_set_header(struct tap_device *device)
 {
-    int len = TAP_VNET_LEN, little_endian = 1;
+    int len = sizeof(struct tn_vnet_header), little_endian = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
     if (!device->vnet)
         return 0;
     return ioctl(device->fd, TUNSETVNETHDRSZ, &len) < 0 || ioctl(device->fd, TUNSETVNETLE, &little_endian) < 0

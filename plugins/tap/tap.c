@@ -12,7 +12,7 @@
  *
  * Out: one write a frame; a packet in pieces is gathered with writev().
  *
- * Offloads (on unless switched off): a virtio-net header goes before each frame (vnet.c), and checksums and the cutting of
+ * Offloads (on unless switched off): a virtio-net header goes before each frame (tenon/vnet.h), and checksums and the cutting of
  * super-frames are left to whom they matter, which between two stacks on one machine is nobody.
  *
  * What can happen to the device while it is in use:
@@ -26,7 +26,7 @@
 
 #include "tap.h"
 #include "tenon/plugin.h"
-#include "vnet.h"
+#include "tenon/vnet.h"
 
 #define TAP_MTU         1500 /* of a device that cannot be asked */
 #define TAP_LINK_HEADER 18   /* Ethernet header and a VLAN tag: what a frame may be longer than the MTU */
@@ -283,29 +283,29 @@ static struct tn_packet *tap_take_frame(struct tn_self *self, struct tap_link *l
     return packet;
 }
 
-static void tap_carry_up(struct tn_self *self, struct tn_interface *ifc, const uint8_t header[TAP_VNET_LEN],
+static void tap_carry_up(struct tn_self *self, struct tn_interface *ifc, const struct tn_vnet_header *header,
                          struct tn_packet *packet)
 {
     const struct tap_link *link = ifc->link;
-    enum tap_vnet_fault fault = link->vnet ? tap_vnet_read(header, packet) : TAP_VNET_OK;
+    enum tn_vnet_fault fault = link->vnet ? tn_vnet_read(header, packet) : TN_VNET_OK;
     size_t longest = packet->gso == TN_GSO_NONE ? link->frame_max : TAP_SUPER_FRAME;
     if (tn_unlikely(packet->len > longest))
         tn_drop(self, packet, TAP_DROP_TOO_LONG);
-    else if (tn_unlikely(fault != TAP_VNET_OK))
-        tn_drop(self, packet, fault == TAP_VNET_BAD_GSO ? TAP_DROP_BAD_GSO : TAP_DROP_BAD_CHECKSUM_OFFSET);
+    else if (tn_unlikely(fault != TN_VNET_OK))
+        tn_drop(self, packet, fault == TN_VNET_BAD_GSO ? TAP_DROP_BAD_GSO : TAP_DROP_BAD_CHECKSUM_OFFSET);
     else
         self->core->input(self, ifc, packet);
 }
 
 /* Reads one frame into the spare packet, and its header. Its length, or less than 1. */
-static ssize_t tap_read(const struct tap_link *link, uint8_t header[TAP_VNET_LEN])
+static ssize_t tap_read(const struct tap_link *link, struct tn_vnet_header *header)
 {
-    struct iovec iov[] = {{.iov_base = header, .iov_len = TAP_VNET_LEN},
+    struct iovec iov[] = {{.iov_base = header, .iov_len = sizeof(*header)},
                           {.iov_base = link->spare->data, .iov_len = link->spare->len}};
     if (!link->vnet)
         return read(link->fd, link->spare->data, link->spare->len);
     ssize_t n = readv(link->fd, iov, 2);
-    return n < 0 ? n : n - TAP_VNET_LEN;
+    return n < 0 ? n : n - (ssize_t)sizeof(*header);
 }
 
 /* Carries one frame from the device up. Its length; 0 when there is none. */
@@ -316,13 +316,13 @@ static size_t tap_receive_one(struct tn_self *self, struct tn_interface *ifc)
         link->spare = self->core->packet_new(self, link->spare_size);
     if (!link->spare)
         return tap_discard_one(self, ifc);
-    uint8_t header[TAP_VNET_LEN];
-    ssize_t n = tap_read(link, header);
+    struct tn_vnet_header header;
+    ssize_t n = tap_read(link, &header);
     if (n <= 0) {
         tap_read_failed(self, ifc, n < 0 ? errno : EIO);
         return 0;
     }
-    tap_carry_up(self, ifc, header, tap_take_frame(self, link, (size_t)n));
+    tap_carry_up(self, ifc, &header, tap_take_frame(self, link, (size_t)n));
     return (size_t)n;
 }
 
@@ -346,11 +346,11 @@ static unsigned tap_receive(struct tn_self *self, struct tn_interface *ifc, unsi
 static int tap_write_pieces(const struct tap_link *link, const struct tn_packet *packet)
 {
     struct iovec iov[TAP_IOV_MAX];
-    uint8_t header[TAP_VNET_LEN];
+    struct tn_vnet_header header;
     int count = 0;
     if (link->vnet) {
-        tap_vnet_write(header, packet);
-        iov[count++] = (struct iovec){.iov_base = header, .iov_len = TAP_VNET_LEN};
+        tn_vnet_write(&header, packet);
+        iov[count++] = (struct iovec){.iov_base = &header, .iov_len = sizeof(header)};
     }
     for (const struct tn_packet *piece = packet; piece; piece = piece->more) {
         if (count == TAP_IOV_MAX)

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "pool.h"
-
-#include "../../plugins/tap/vnet.c" /* NOLINT(bugprone-suspicious-include): the driver's file under test */
+#include "tenon/vnet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -30,15 +29,16 @@ static void check(const struct tn_packet *p)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct tn_pool pool;
-    if (size < TAP_VNET_LEN || size > TAP_VNET_LEN + 65553 || tn_pool_init(&pool, 4, 2) < 0)
+    struct tn_vnet_header header, written;
+    if (size < sizeof(header) || size > sizeof(header) + 65553 || tn_pool_init(&pool, 4, 2) < 0)
         return 0;
-    struct tn_packet *first = frame(&pool, bytes + TAP_VNET_LEN, size - TAP_VNET_LEN);
-    struct tn_packet *second = frame(&pool, bytes + TAP_VNET_LEN, size - TAP_VNET_LEN);
-    uint8_t written[TAP_VNET_LEN];
-    if (first && second && tap_vnet_read(bytes, first) == TAP_VNET_OK) {
+    memcpy(&header, bytes, sizeof(header));
+    struct tn_packet *first = frame(&pool, bytes + sizeof(header), size - sizeof(header));
+    struct tn_packet *second = frame(&pool, bytes + sizeof(header), size - sizeof(header));
+    if (first && second && tn_vnet_read(&header, first) == TN_VNET_OK) {
         check(first);
-        tap_vnet_write(written, first);
-        if (tap_vnet_read(written, second) != TAP_VNET_OK || first->gso != second->gso ||
+        tn_vnet_write(&written, first);
+        if (tn_vnet_read(&written, second) != TN_VNET_OK || first->gso != second->gso ||
             first->gso_size != second->gso_size || first->csum_start != second->csum_start)
             abort();
     }

@@ -27,7 +27,7 @@ PURE_HEADERS = {
     "poll.h",
 }
 DEVICE_HEADERS = {"fcntl.h", "sys/ioctl.h", "sys/stat.h", "sys/uio.h", "unistd.h", "net/if.h", "linux/if.h", "linux/if_arp.h",
-                  "linux/if_tun.h", "linux/virtio_net.h"}
+                  "linux/if_tun.h", "linux/if_packet.h", "linux/filter.h"}
 
 TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)

@@ -1,9 +1,7 @@
-/* test_vnet.c: the virtio-net header before a TAP device's frames, read and written. The driver's file is compiled into this
- * one. */
+/* test_vnet.c: the virtio-net header before a device's frames, read and written. */
 #include "cmocka_all.h"
 #include "pool.h"
-
-#include "../../plugins/tap/vnet.c" /* NOLINT(bugprone-suspicious-include): see above */
+#include "tenon/vnet.h"
 
 #define ETHER 14
 #define IP    20
@@ -39,25 +37,14 @@ static struct tn_packet *tcp_frame(size_t payload)
     return p;
 }
 
-/* flags, gso_type, hdr_len, gso_size, csum_start, csum_offset */
-struct fields {
-    uint8_t flags, type;
-    uint16_t hdr_len, size, start, offset;
-};
+static const struct tn_vnet_header tso4 = {1, 1, ETHER + IP + TCP, 1000, ETHER + IP, 16};
 
-static const struct fields tso4 = {1, 1, ETHER + IP + TCP, 1000, ETHER + IP, 16};
-
-static enum tap_vnet_fault read_with(struct fields f, struct tn_packet *packet)
+static enum tn_vnet_fault read_with(struct tn_vnet_header header, struct tn_packet *packet)
 {
-    uint8_t header[TAP_VNET_LEN] = {f.flags, f.type};
-    store_le16(header + 2, f.hdr_len);
-    store_le16(header + 4, f.size);
-    store_le16(header + 6, f.start);
-    store_le16(header + 8, f.offset);
-    return tap_vnet_read(header, packet);
+    return tn_vnet_read(&header, packet);
 }
 
-static void refuses(struct fields f, struct tn_packet *packet, enum tap_vnet_fault fault)
+static void refuses(struct tn_vnet_header f, struct tn_packet *packet, enum tn_vnet_fault fault)
 {
     assert_int_equal(read_with(f, packet), fault);
     assert_int_equal(packet->gso, TN_GSO_NONE);
@@ -67,7 +54,7 @@ static void refuses(struct fields f, struct tn_packet *packet, enum tap_vnet_fau
 static void a_header_of_zeros_says_nothing(void **state)
 {
     struct tn_packet *p = tcp_frame(100);
-    assert_int_equal(read_with((struct fields){0}, p), TAP_VNET_OK);
+    assert_int_equal(read_with((struct tn_vnet_header){0}, p), TN_VNET_OK);
     assert_int_equal(p->checksum, TN_CHECKSUM_UNKNOWN);
     assert_int_equal(p->gso, TN_GSO_NONE);
     tn_packet_free(&pool, p);
@@ -76,7 +63,7 @@ static void a_header_of_zeros_says_nothing(void **state)
 static void a_checked_frame_is_verified(void **state)
 {
     struct tn_packet *p = tcp_frame(100);
-    assert_int_equal(read_with((struct fields){.flags = 2}, p), TAP_VNET_OK);
+    assert_int_equal(read_with((struct tn_vnet_header){.flags = 2}, p), TN_VNET_OK);
     assert_int_equal(p->checksum, TN_CHECKSUM_VERIFIED);
     tn_packet_free(&pool, p);
 }
@@ -84,8 +71,9 @@ static void a_checked_frame_is_verified(void **state)
 static void a_checksum_left_undone_is_noted_with_its_place(void **state)
 {
     struct tn_packet *p = tcp_frame(100);
-    assert_int_equal(read_with((struct fields){.flags = 1, .start = ETHER + IP, .offset = 16}, p),
-                     TAP_VNET_OK);
+    assert_int_equal(
+        read_with((struct tn_vnet_header){.flags = 1, .csum_start = ETHER + IP, .csum_offset = 16}, p),
+        TN_VNET_OK);
     assert_int_equal(p->checksum, TN_CHECKSUM_PARTIAL);
     assert_ptr_equal(p->buffer->bytes + p->csum_start, p->data + ETHER + IP);
     assert_int_equal(p->csum_offset, 16);
@@ -95,20 +83,35 @@ static void a_checksum_left_undone_is_noted_with_its_place(void **state)
 static void a_checksum_outside_of_the_frame_is_refused(void **state)
 {
     uint16_t len = ETHER + IP + TCP;
-    refuses((struct fields){.flags = 1, .start = len, .offset = 0}, tcp_frame(0), TAP_VNET_BAD_CHECKSUM);
-    refuses((struct fields){.flags = 1, .start = len - 17, .offset = 16}, tcp_frame(0),
-            TAP_VNET_BAD_CHECKSUM);
-    refuses((struct fields){.flags = 1, .start = 65535, .offset = 65535}, tcp_frame(0),
-            TAP_VNET_BAD_CHECKSUM);
+    refuses((struct tn_vnet_header){.flags = 1, .csum_start = len, .csum_offset = 0}, tcp_frame(0),
+            TN_VNET_BAD_CHECKSUM);
+    refuses((struct tn_vnet_header){.flags = 1, .csum_start = len - 17, .csum_offset = 16}, tcp_frame(0),
+            TN_VNET_BAD_CHECKSUM);
+    refuses((struct tn_vnet_header){.flags = 1, .csum_start = 65535, .csum_offset = 65535}, tcp_frame(0),
+            TN_VNET_BAD_CHECKSUM);
     struct tn_packet *p = tcp_frame(0);
-    assert_int_equal(read_with((struct fields){.flags = 1, .start = len - 18, .offset = 16}, p), TAP_VNET_OK);
+    assert_int_equal(
+        read_with((struct tn_vnet_header){.flags = 1, .csum_start = len - 18, .csum_offset = 16}, p),
+        TN_VNET_OK);
+    tn_packet_free(&pool, p);
+}
+
+/* Places in a packet are 16 bits from the start of its buffer. */
+static void a_checksum_too_far_behind_to_be_noted_is_refused(void **state)
+{
+    (void)state;
+    struct tn_packet *p = tcp_frame(65400 - ETHER - IP - TCP);
+    refuses((struct tn_vnet_header){.flags = 1, .csum_start = 65376}, p, TN_VNET_BAD_CHECKSUM);
+    p = tcp_frame(65400 - ETHER - IP - TCP);
+    assert_int_equal(read_with((struct tn_vnet_header){.flags = 1, .csum_start = 65375}, p), TN_VNET_OK);
+    assert_ptr_equal(p->buffer->bytes + p->csum_start, p->data + 65375);
     tn_packet_free(&pool, p);
 }
 
 static void a_super_frame_is_noted_with_its_size(void **state)
 {
     struct tn_packet *p = tcp_frame(30000);
-    assert_int_equal(read_with(tso4, p), TAP_VNET_OK);
+    assert_int_equal(read_with(tso4, p), TN_VNET_OK);
     assert_int_equal(p->gso, TN_GSO_TCP4);
     assert_int_equal(p->gso_size, 1000);
     tn_packet_free(&pool, p);
@@ -117,64 +120,64 @@ static void a_super_frame_is_noted_with_its_size(void **state)
 static void a_super_frame_of_one_segment_is_an_ordinary_frame(void **state)
 {
     struct tn_packet *p = tcp_frame(1000);
-    assert_int_equal(read_with(tso4, p), TAP_VNET_OK);
+    assert_int_equal(read_with(tso4, p), TN_VNET_OK);
     assert_int_equal(p->gso, TN_GSO_NONE);
     tn_packet_free(&pool, p);
 }
 
 static void wrong_fields_of_segmentation_are_refused(void **state)
 {
-    struct fields f = tso4;
-    f.size = 0;
-    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    struct tn_vnet_header f = tso4;
+    f.gso_size = 0;
+    refuses(f, tcp_frame(3000), TN_VNET_BAD_GSO);
     f = tso4;
-    f.type = 4; /* TCP over IPv6 */
-    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
-    f.type = 5; /* UDP */
-    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
-    f.type = 3; /* UFO, which is not asked for */
-    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
-    f.type = 0x7f;
-    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f.gso_type = 4; /* TCP over IPv6 */
+    refuses(f, tcp_frame(3000), TN_VNET_BAD_GSO);
+    f.gso_type = 5; /* UDP */
+    refuses(f, tcp_frame(3000), TN_VNET_BAD_GSO);
+    f.gso_type = 3; /* UFO, which is not asked for */
+    refuses(f, tcp_frame(3000), TN_VNET_BAD_GSO);
+    f.gso_type = 0x7f;
+    refuses(f, tcp_frame(3000), TN_VNET_BAD_GSO);
     f = tso4;
     f.flags = 0; /* no checksum to be completed in the segments */
-    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    refuses(f, tcp_frame(3000), TN_VNET_BAD_GSO);
     f = tso4;
-    f.start = ETHER; /* not at the TCP header */
-    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f.csum_start = ETHER; /* not at the TCP header */
+    refuses(f, tcp_frame(3000), TN_VNET_BAD_GSO);
     f = tso4;
-    f.offset = 6;
-    refuses(f, tcp_frame(3000), TAP_VNET_BAD_GSO);
+    f.csum_offset = 6;
+    refuses(f, tcp_frame(3000), TN_VNET_BAD_GSO);
 }
 
 static void headers_that_do_not_fit_a_super_frame_are_refused(void **state)
 {
     struct tn_packet *p = tcp_frame(3000);
     tn_store16(p->data + 12, 0x0806);
-    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    refuses(tso4, p, TN_VNET_BAD_GSO);
     p = tcp_frame(3000);
     p->data[ETHER] = 0x44; /* header length below 20 */
-    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    refuses(tso4, p, TN_VNET_BAD_GSO);
     p = tcp_frame(3000);
     p->data[ETHER + 9] = 17;
-    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    refuses(tso4, p, TN_VNET_BAD_GSO);
     p = tcp_frame(3000);
     tn_store16(p->data + ETHER + 6, TN_IPV4_MF);
-    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    refuses(tso4, p, TN_VNET_BAD_GSO);
     p = tcp_frame(3000);
     p->data[ETHER + IP + 12] = 0x40; /* TCP header length below 20 */
-    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    refuses(tso4, p, TN_VNET_BAD_GSO);
     p = tcp_frame(0);
     p->data[ETHER + IP + 12] = 0xf0; /* … beyond the frame */
-    refuses(tso4, p, TAP_VNET_BAD_GSO);
+    refuses(tso4, p, TN_VNET_BAD_GSO);
 }
 
 static void ecn_in_a_super_frame_is_no_fault(void **state)
 {
-    struct fields f = tso4;
+    struct tn_vnet_header f = tso4;
     struct tn_packet *p = tcp_frame(3000);
-    f.type |= 0x80;
-    assert_int_equal(read_with(f, p), TAP_VNET_OK);
+    f.gso_type |= 0x80;
+    assert_int_equal(read_with(f, p), TN_VNET_OK);
     assert_int_equal(p->gso, TN_GSO_TCP4);
     tn_packet_free(&pool, p);
 }
@@ -183,19 +186,17 @@ static void ecn_in_a_super_frame_is_no_fault(void **state)
 static void writing_says_what_reading_noted(void **state)
 {
     struct tn_packet *p = tcp_frame(30000);
-    static const uint8_t expected[] = {1, 1, ETHER + IP + TCP, 0, 0xe8, 0x03, ETHER + IP, 0, 16, 0};
-    uint8_t header[TAP_VNET_LEN];
-    assert_int_equal(read_with(tso4, p), TAP_VNET_OK);
-    tap_vnet_write(header, p);
-    assert_memory_equal(header, expected, sizeof(expected));
+    struct tn_vnet_header header;
+    assert_int_equal(read_with(tso4, p), TN_VNET_OK);
+    tn_vnet_write(&header, p);
+    assert_memory_equal(&header, &tso4, sizeof(header));
     p->data[ETHER + IP + 13] |= TN_TCP_CWR;
-    tap_vnet_write(header, p);
-    assert_int_equal(header[1], 0x81);
+    tn_vnet_write(&header, p);
+    assert_int_equal(header.gso_type, 0x81);
     p->checksum = TN_CHECKSUM_UNKNOWN;
     p->gso = TN_GSO_NONE;
-    tap_vnet_write(header, p);
-    for (unsigned i = 0; i < sizeof(header); i++)
-        assert_int_equal(header[i], 0);
+    tn_vnet_write(&header, p);
+    assert_memory_equal(&header, &(struct tn_vnet_header){0}, sizeof(header));
     tn_packet_free(&pool, p);
 }
 
@@ -208,6 +209,7 @@ int main(void)
         TEST(a_checked_frame_is_verified),
         TEST(a_checksum_left_undone_is_noted_with_its_place),
         TEST(a_checksum_outside_of_the_frame_is_refused),
+        TEST(a_checksum_too_far_behind_to_be_noted_is_refused),
         TEST(a_super_frame_is_noted_with_its_size),
         TEST(a_super_frame_of_one_segment_is_an_ordinary_frame),
         TEST(wrong_fields_of_segmentation_are_refused),
