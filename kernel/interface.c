@@ -73,6 +73,7 @@ static struct tn_ifc *new_interface(struct tn_stack *stack, const struct tn_plan
     ifc->pub.lladdr_len = 6;
     memset(ifc->pub.broadcast, 0xff, 6);
     memcpy(ifc->pub.name, plan->name, sizeof(ifc->pub.name));
+    ifc->pub.own_lladdr = plan->has_mac;
     if (plan->has_mac)
         memcpy(ifc->pub.lladdr, plan->mac, 6);
     else

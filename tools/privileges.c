@@ -1,6 +1,6 @@
 /* privileges.c: giving up what only the start needed.
  *
- * Opening a TAP device takes CAP_NET_ADMIN, and making the control socket's directory may take root. After
+ * Opening a TAP device takes CAP_NET_ADMIN, a packet socket CAP_NET_RAW, and making the control socket's directory may take root. After
  * that the stack moves bytes between descriptors that it has. The order matters: the bounding set needs
  * CAP_SETPCAP, changing the user needs CAP_SETUID, so capabilities go last. */
 #include <cap-ng.h>

@@ -164,6 +164,7 @@ struct tn_interface {
     uint64_t tx_stalls; /* times the device was full */
     uint32_t gso_kinds; /* super-frames that the device takes: 1 << TN_GSO_… */
     uint16_t vlan;      /* its frames carry this VLAN's tag (IEEE 802.1Q), 1 to 4094; 0: none */
+    bool own_lladdr;    /* stack.yaml says lladdr; otherwise it is made up, and open() may set a better one */
 };
 
 /* A link driver: moves frames between an interface and a device. */

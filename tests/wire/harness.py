@@ -4,6 +4,8 @@ A test module ends with `harness.main()`, which runs it in namespaces of its own
 TENON_BUILD_DIR, by default build/release.
 """
 
+import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -11,6 +13,7 @@ import random
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -105,6 +108,15 @@ def remove_tap(name=TAP):
 
 def tap_exists(name=TAP):
     return run("ip", "link", "show", name, check=False).returncode == 0
+
+
+def switch_off_offloads(device):
+    """As ethtool -K does: the device wants its frames whole, with complete checksums."""
+    SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGSO = 0x8946, 0x17, 0x24
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for command in (ETHTOOL_STXCSUM, ETHTOOL_SGSO):
+            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+            fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP", device.encode(), ctypes.addressof(value)))
 
 
 def neighbour(address=STACK):

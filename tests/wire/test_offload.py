@@ -5,12 +5,8 @@
 The kernel here completes the checksums of the stack's frames and cuts its super-frames, by what the virtio-net header said; a
 capture at the client sees the result. The client's own super-frames are forwarded to the stack whole."""
 
-import ctypes
-import fcntl
 import pathlib
 import signal
-import socket
-import struct
 import subprocess
 import time
 import unittest
@@ -19,7 +15,6 @@ import harness
 import isolate
 from harness import run
 
-SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGSO = 0x8946, 0x17, 0x24
 CLIENT, ROUTER = "10.9.0.2", "10.9.0.1"
 
 # Sends a pattern of its own to echo and compares; to chargen it listens for a while.
@@ -55,12 +50,6 @@ assert sorted(len(datagrams.recv(2000)) for _ in range(5)) == [100, 500, 500, 50
 """
 
 
-def switch_off(device, command):
-    value = ctypes.create_string_buffer(struct.pack("II", command, 0))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP", device.encode(), ctypes.addressof(value)))
-
-
 class Router(harness.StackCase):
     @classmethod
     def setUpClass(cls):
@@ -76,8 +65,7 @@ class Router(harness.StackCase):
         cls.at_client("ip", "link", "set", "c0", "up")
         cls.at_client("ip", "route", "add", "default", "via", ROUTER)
         pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        switch_off("r0", ETHTOOL_STXCSUM)
-        switch_off("r0", ETHTOOL_SGSO)
+        harness.switch_off_offloads("r0")
 
     @classmethod
     def at_client(cls, *command, **kwargs):
