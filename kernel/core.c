@@ -16,6 +16,7 @@
 #include "names.h"
 #include "neighbour.h"
 #include "pmtu.h"
+#include "redirect.h"
 #include "resolver.h"
 #include "route.h"
 #include "segment.h"
@@ -262,6 +263,7 @@ const struct tn_core tn_core_table = {
     .neighbour_confirm = tn_core_neighbour_confirm,
     .neighbour_known = tn_core_neighbour_known,
     .neighbour_doubt = tn_core_neighbour_doubt,
+    .redirect = tn_core_redirect,
 
     .socket_lookup = tn_core_socket_lookup,
     .socket_lookup_tuple = tn_core_socket_lookup_tuple,
@@ -343,7 +345,8 @@ static const struct tn_name core_drops[] = {TN_CORE_DROPS(TN_NAME_ENTRY)};
 static tn_timer_fn *const core_timers[] = {[TN_CORE_TIMER_NEIGHBOUR] = tn_neighbour_timer,
                                            [TN_CORE_TIMER_RESOLVER] = tn_resolver_timer,
                                            [TN_CORE_TIMER_PMTU] = tn_pmtu_timer,
-                                           [TN_CORE_TIMER_GATEWAY] = tn_gateway_timer};
+                                           [TN_CORE_TIMER_GATEWAY] = tn_gateway_timer,
+                                           [TN_CORE_TIMER_REDIRECT] = tn_redirect_timer};
 static const struct tn_command core_commands[] = {
     {"resolve", "Addresses of a name: name", tn_resolve_command_start, tn_resolve_command_cancel}};
 

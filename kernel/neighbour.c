@@ -109,11 +109,21 @@ static bool has_other_way(struct tn_stack *stack, const struct tn_packet *packet
     return route && route->gateway && !route->gateway->dead;
 }
 
+static bool comes_from_here(struct tn_stack *stack, const struct tn_packet *packet)
+{
+    return tn_core_address_kind(tn_core_self(stack), packet->family, NULL, &packet->src, NULL) ==
+           TN_LOCAL_UNICAST;
+}
+
 /* A packet that will never arrive: its transport is told, with the packet's own transport header for a quote.
  * The link itself said so, not some stranger's message, so what is being opened may give up (hard), unless it may be sent again
  * another way. */
 static void tell_sender(struct tn_stack *stack, const struct tn_packet *packet)
 {
+    if (!comes_from_here(stack, packet)) { /* RFC 1812 §5.2.7.1 */
+        tn_core_reject(tn_core_self(stack), packet, TN_REJECT_HOST, 0);
+        return;
+    }
     size_t end = tn_packet_headroom(packet) + packet->len;
     if (packet->transport == 0 || packet->transport > end || packet->transport < tn_packet_headroom(packet))
         return;

@@ -93,7 +93,7 @@ const struct tn_route *tn_route_find(struct tn_stack *stack, uint8_t family, uin
     const struct route_entry *list = tn_lpm_find(table, to);
     while (list) {
         const struct tn_route *route = best_of(stack, list, prefer);
-        if (route)
+        if (route && !(route->redirected && is_dead(route)))
             return route;
         unsigned len = list->route.prefix_len;
         for (list = NULL; len > 0 && !list;)

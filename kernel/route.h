@@ -16,6 +16,7 @@ struct tn_route {
     uint8_t family;
     uint8_t prefix_len;
     bool connected;             /* came with an address, goes with it */
+    bool redirected;            /* by a gateway; when that is dead, a shorter prefix serves */
     uint16_t owner;             /* slot of the plugin that brought it; TN_SLOT_CORE: stack.yaml */
     struct tn_gateway *gateway; /* the table's: of `via`; NULL: on-link */
 };

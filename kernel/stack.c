@@ -16,6 +16,7 @@
 #include "neighbour.h"
 #include "plugin_path.h"
 #include "pmtu.h"
+#include "redirect.h"
 #include "resolver.h"
 #include "route.h"
 #include "sockets.h"
@@ -48,6 +49,8 @@ static int init_parts(struct tn_stack *stack)
     if (err == 0)
         err = tn_routes_init(stack);
     if (err == 0)
+        err = tn_redirects_init(stack);
+    if (err == 0)
         err = tn_pmtus_init(stack);
     if (err == 0)
         err = tn_groups_init(stack);
@@ -77,6 +80,7 @@ static void destroy_parts(struct tn_stack *stack)
     tn_neighbours_destroy(stack);
     tn_groups_destroy(stack);
     tn_pmtus_destroy(stack);
+    tn_redirects_destroy(stack);
     tn_routes_destroy(stack);
     tn_addresses_destroy(stack);
     drop_looped(stack);

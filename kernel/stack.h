@@ -75,6 +75,7 @@ enum tn_core_timer {
     TN_CORE_TIMER_RESOLVER,  /* resolver.c: tn_resolver_timer() */
     TN_CORE_TIMER_PMTU,      /* pmtu.c: tn_pmtu_timer() */
     TN_CORE_TIMER_GATEWAY,   /* gateway_probe.c: tn_gateway_timer() */
+    TN_CORE_TIMER_REDIRECT,  /* redirect.c: tn_redirect_timer() */
     TN_CORE_TIMER_COUNT,
 };
 
@@ -152,6 +153,7 @@ static inline struct tn_ifc *tn_ifc_of(struct tn_interface *ifc)
 struct tn_addresses;  /* address.h */
 struct tn_routes;     /* route.h */
 struct tn_gateways;   /* gateway.h */
+struct tn_redirects;  /* redirect.h */
 struct tn_neighbours; /* neighbour.h */
 struct tn_pmtus;      /* pmtu.h */
 struct tn_groups;     /* group.h */
@@ -178,6 +180,7 @@ struct tn_stack {
     struct tn_addresses *addresses;
     struct tn_routes *routes;
     struct tn_gateways *gateways;
+    struct tn_redirects *redirects;
     struct tn_neighbours *neighbours;
     struct tn_pmtus *pmtus;
     struct tn_groups *groups;

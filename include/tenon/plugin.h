@@ -718,6 +718,12 @@ struct tn_core {
      * asked at once whether it is there, but for one that has just shown it. If it is a gateway and does not answer, paths that
      * are found after that lead by another. */
     void (*neighbour_doubt)(struct tn_self *self, struct tn_path *path);
+
+    /* Gateway `from` said on `ifc` that host `to` is better reached by `via`, in `vrf`: for `lifetime` it is, if `from` is the gateway
+     * by which it is reached now and `via` is a neighbour there (RFC 1122 §3.2.2.2); -EPERM if not, -ENOSPC (limits). */
+    int (*redirect)(struct tn_self *self, struct tn_interface *ifc, uint8_t family, uint16_t vrf,
+                    const struct tn_addr *from, const struct tn_addr *to, const struct tn_addr *via,
+                    tn_time lifetime);
 };
 
 #define TN_STORE_MAX        4096

@@ -3,9 +3,11 @@
  * Takes protocol 1 of family 2 (AF_INET), and is that family's reporter:
  *
  *     echo request        -> echo reply, the same data back
- *     echo reply          -> to the `ping` command (ping.c) or ping socket (socket.c) whose identifier it
- * carries error message       -> to the transport that sent the packet that it quotes (error.c) a refused
- * packet    -> an error message to its sender, where that is allowed and not too often (report.c)
+ *     timestamp request   -> timestamp reply (timestamp.c)
+ *     echo reply          -> to the `ping` command (ping.c) or ping socket (socket.c) whose identifier it carries
+ *     error message       -> to the transport that sent the packet that it quotes (error.c)
+ *     redirect            -> to the core's routes, if that is allowed (redirect.c)
+ *     a refused packet    -> an error message to its sender, where that is allowed (report.c) and not too often (limit.c)
  *
  * What it does not know it drops without a word (§3.2.2). */
 #include "icmp.h"
@@ -84,9 +86,9 @@ static const struct tn_icmp_header *icmp_check(const struct tn_packet *packet, i
     return header;
 }
 
-static void icmp_error_message(struct tn_self *self, struct tn_packet *packet)
+/* A message that is done with, or refused for the reason. */
+static void icmp_end(struct tn_self *self, struct tn_packet *packet, int drop)
 {
-    int drop = icmp_error_input(self, packet);
     if (drop != ICMP_OK)
         tn_drop(self, packet, (unsigned)drop);
     else
@@ -112,13 +114,18 @@ static void icmp_input(struct tn_self *self, struct tn_packet *packet)
     case TN_ICMP_UNREACHABLE:
     case TN_ICMP_TIME_EXCEEDED:
     case TN_ICMP_PARAMETER_PROBLEM:
-        icmp_error_message(self, packet);
+        icmp_end(self, packet, icmp_error_input(self, packet));
         break;
     case TN_ICMP_SOURCE_QUENCH:
         tn_drop(self, packet, ICMP_DROP_SOURCE_QUENCH);
         break;
     case TN_ICMP_REDIRECT:
-        tn_drop(self, packet, ICMP_DROP_REDIRECT);
+        icmp_end(self, packet, icmp_redirect_input(self, packet));
+        break;
+    case TN_ICMP_TIMESTAMP:
+        icmp_end(self, packet,
+                 icmp_options(self)->timestamps ? icmp_timestamp_input(self, packet)
+                                                : ICMP_DROP_UNKNOWN_TYPE);
         break;
     default:
         tn_drop(self, packet, ICMP_DROP_UNKNOWN_TYPE);
@@ -186,6 +193,7 @@ static void icmp_describe(const struct tn_packet *packet, struct tn_cursor *curs
 
 static int icmp_start(struct tn_self *self, struct tn_text *why)
 {
+    icmp_state(self)->salt = self->core->random(self);
     int err = icmp_ping_init(self);
     if (err < 0)
         tn_text_add(why, "no memory for ping");
@@ -199,8 +207,13 @@ static const struct tn_claim icmp_claims[] = {
 static const struct tn_option icmp_option_list[] = {
     {"rate", TN_OPTION_INT, offsetof(struct icmp_options, rate)},
     {"burst", TN_OPTION_INT, offsetof(struct icmp_options, burst)},
+    {"rate-each", TN_OPTION_INT, offsetof(struct icmp_options, rate_each)},
+    {"burst-each", TN_OPTION_INT, offsetof(struct icmp_options, burst_each)},
     {"path-mtu-least", TN_OPTION_INT, offsetof(struct icmp_options, path_mtu_least)},
     {"path-mtu-lifetime", TN_OPTION_DURATION, offsetof(struct icmp_options, path_mtu_lifetime)},
+    {"redirects", TN_OPTION_BOOL, offsetof(struct icmp_options, redirects)},
+    {"redirect-lifetime", TN_OPTION_DURATION, offsetof(struct icmp_options, redirect_lifetime)},
+    {"timestamps", TN_OPTION_BOOL, offsetof(struct icmp_options, timestamps)},
 };
 static const struct tn_command icmp_commands[] = {
     {
@@ -232,7 +245,7 @@ static const struct tn_plugin icmp_plugin = {
     .name = "icmp",
     .version = "0.1.0",
     .kind = "transport",
-    .schema = "icmp/2",
+    .schema = "icmp/3",
     .state_size = sizeof(struct icmp_state),
     .options_size = sizeof(struct icmp_options),
     .claims = icmp_claims,

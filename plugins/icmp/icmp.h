@@ -13,24 +13,26 @@
     X(ECHOS_OUT, "echos-out", "Echo requests sent")                                  \
     X(ERRORS_IN, "errors-in", "Errors received about packets that this stack sent")  \
     X(ERRORS_OUT, "errors-out", "Errors sent about packets that were refused")       \
+    X(TIMESTAMPS_IN, "timestamps-in", "Timestamp requests received and answered")    \
+    X(REDIRECTS_IN, "redirects-in", "Redirects received and followed")               \
     X(ERRORS_LIMITED, "errors-limited", "Errors not sent because of the rate limit") \
     X(ERRORS_FORBIDDEN, "errors-forbidden", "Errors not sent because nobody may be told (RFC 1122 §3.2.2)")
 
-#define ICMP_DROPS(X)                                                                             \
-    X(TRUNCATED, "truncated", "Shorter than an ICMP header")                                      \
-    X(BAD_CHECKSUM, "bad-checksum", "The checksum is wrong")                                      \
-    X(BROADCAST_ECHO, "broadcast-echo", "An echo request to a broadcast or multicast address")    \
-    X(BROADCAST_ERROR, "broadcast-error", "An error message to a broadcast or multicast address") \
-    X(NO_SOCKET, "no-socket", "An echo reply that nobody waits for")                              \
-    X(SOCKET_FULL, "socket-full", "The ping socket's receive queue was full")                     \
-    X(BAD_QUOTE, "bad-quote", "An error message whose quoted packet is cut short or malformed")   \
-    X(NOT_OURS, "not-ours", "An error message about a packet that this stack did not send")       \
-    X(BAD_CODE, "bad-code", "An error message with a code that means nothing")                    \
-    X(SOURCE_QUENCH, "source-quench", "A source quench, which is ignored (RFC 6633)")             \
-    X(REDIRECT, "redirect", "A redirect, which is ignored")                                       \
-    X(UNKNOWN_TYPE, "unknown-type", "A type that means nothing here")                             \
-    X(NO_PATH, "no-path", "There is no way back to the sender")                                   \
-    X(NO_MEMORY, "no-memory", "The packet pool was exhausted")                                    \
+#define ICMP_DROPS(X)                                                                                       \
+    X(TRUNCATED, "truncated", "Shorter than an ICMP header")                                                \
+    X(BAD_CHECKSUM, "bad-checksum", "The checksum is wrong")                                                \
+    X(BROADCAST_ECHO, "broadcast-echo", "An echo or timestamp request to a broadcast or multicast address") \
+    X(BROADCAST_ERROR, "broadcast-error", "An error message to a broadcast or multicast address")           \
+    X(NO_SOCKET, "no-socket", "An echo reply that nobody waits for")                                        \
+    X(SOCKET_FULL, "socket-full", "The ping socket's receive queue was full")                               \
+    X(BAD_QUOTE, "bad-quote", "An error message whose quoted packet is cut short or malformed")             \
+    X(NOT_OURS, "not-ours", "An error message about a packet that this stack did not send")                 \
+    X(BAD_CODE, "bad-code", "An error message with a code that means nothing")                              \
+    X(SOURCE_QUENCH, "source-quench", "A source quench, which is ignored (RFC 6633)")                       \
+    X(REDIRECT, "redirect", "A redirect that is ignored, as all are unless the option says otherwise")      \
+    X(UNKNOWN_TYPE, "unknown-type", "A type that means nothing here")                                       \
+    X(NO_PATH, "no-path", "There is no way back to the sender")                                             \
+    X(NO_MEMORY, "no-memory", "The packet pool was exhausted")                                              \
     X(BAD_REQUEST, "bad-request", "A ping socket was to send what is no echo request")
 
 #define ICMP_COUNTER_ID(id, name, help) ICMP_##id,
@@ -52,16 +54,25 @@ enum {
 struct icmp_options {
     int64_t rate;
     int64_t burst;
+    int64_t rate_each;
+    int64_t burst_each;
     int64_t path_mtu_least;
     tn_time path_mtu_lifetime;
+    bool redirects;
+    tn_time redirect_lifetime;
+    bool timestamps;
 };
 
 #define ICMP_PINGS_MAX 64 /* `ping` commands at a time; a power of 2 */
 
 struct icmp_ping;
 
+#define ICMP_BUCKETS 256
+
 struct icmp_state {
-    tn_time reported_until;                  /* report.c: the time that errors sent so far are worth */
+    uint64_t salt;
+    tn_time reported_until;                  /* limit.c: the time that errors sent so far are worth */
+    tn_time told_until[ICMP_BUCKETS];        /* the same, by destination */
     struct tn_slab *ping_slab;               /* ping.c */
     struct icmp_ping *pings[ICMP_PINGS_MAX]; /* by the low bits of their identifier */
 };
@@ -81,12 +92,19 @@ void icmp_set_checksum(struct tn_packet *packet);
 /* Sends the message (one piece, src and dst set), which answers something that was received. Consumes it. */
 void icmp_send_answer(struct tn_self *self, struct tn_packet *packet);
 
+/* limit.c: whether one more error may be sent to `dst`, which is then counted as sent. */
+bool icmp_may_tell(struct tn_self *self, const struct tn_addr *dst);
+
 /* report.c: the family's reporter. */
 void icmp_report(struct tn_self *self, const struct tn_packet *packet, enum tn_reject why, uint32_t info);
 
 /* error.c. An error message that was received: passes it on. What is wrong with it, or ICMP_OK; does not
  * consume it. */
 int icmp_error_input(struct tn_self *self, const struct tn_packet *packet);
+
+/* timestamp.c, redirect.c. The same for these. */
+int icmp_timestamp_input(struct tn_self *self, struct tn_packet *request);
+int icmp_redirect_input(struct tn_self *self, const struct tn_packet *packet);
 
 /* socket.c. An echo reply (at the ICMP header): to the ping socket that asked. Consumes it. */
 void icmp_socket_input(struct tn_self *self, struct tn_packet *packet, uint16_t id);

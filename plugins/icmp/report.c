@@ -34,25 +34,6 @@ static bool icmp_may_report(struct tn_self *self, const struct tn_packet *packet
                              type == TN_ICMP_TIMESTAMP || type == TN_ICMP_TIMESTAMP_REPLY);
 }
 
-/* A token bucket, kept as a time: every error costs 1/rate seconds, and at most `burst` of them may be spent
- * ahead of the clock. Packets within this stack cost nobody's bandwidth. */
-static bool icmp_take_token(struct tn_self *self, const struct tn_packet *packet)
-{
-    const struct icmp_options *options = icmp_options(self);
-    struct icmp_state *state = icmp_state(self);
-    if (packet->flags & TN_PKT_LOOPED)
-        return true;
-    if (options->rate <= 0)
-        return false;
-    tn_time now = self->core->now(self);
-    tn_time cost = TN_SEC / (tn_time)options->rate;
-    tn_time until = state->reported_until > now ? state->reported_until : now;
-    if (until - now > cost * (tn_time)(options->burst - 1))
-        return false;
-    state->reported_until = until + cost;
-    return true;
-}
-
 static struct tn_icmp_header icmp_error_header(enum tn_reject why, uint32_t info)
 {
     struct tn_icmp_header h = {.type = TN_ICMP_UNREACHABLE};
@@ -112,7 +93,8 @@ void icmp_report(struct tn_self *self, const struct tn_packet *packet, enum tn_r
         tn_count(self, ICMP_ERRORS_FORBIDDEN);
         return;
     }
-    if (!icmp_take_token(self, packet)) {
+    /* Packets within this stack cost nobody's bandwidth. */
+    if (!(packet->flags & TN_PKT_LOOPED) && !icmp_may_tell(self, &packet->src)) {
         tn_count(self, ICMP_ERRORS_LIMITED);
         return;
     }

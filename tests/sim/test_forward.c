@@ -107,6 +107,22 @@ static void destination_without_a_route_is_reported(void **state)
     assert_int_equal(net_drops(&net, "ipv4", "no-route"), 1);
 }
 
+/* conformance: 1812 5.2.7.1 */
+static void next_hop_that_does_not_answer_is_reported(void **state)
+{
+    send_on("10.0.7.99", 64, 0, 8);
+    net_pass(&net, 4 * TN_SEC);
+    for (unsigned i = 0; i < 3; i++) {
+        static struct net_frame question;
+        assert_true(net_take_frame(&net, &question));
+        assert_int_equal(tn_load16(question.bytes + 12), 0x0806);
+    }
+    expect_error(3, 1);
+    assert_string_equal(seen.src, "10.0.7.7");
+    assert_memory_equal(seen.payload + 8 + 16, "\x0a\0\7\x63", 4);
+    assert_int_equal(net_drops(&net, "core", "neighbour-unreachable"), 1);
+}
+
 /* conformance: 1191 4 */
 static void what_must_not_be_fragmented_goes_back_with_what_fits(void **state)
 {
@@ -164,6 +180,7 @@ int main(void)
         T(packet_goes_on_with_a_lower_time_to_live_and_a_right_checksum),
         T(time_to_live_that_ends_is_reported),
         T(destination_without_a_route_is_reported),
+        T(next_hop_that_does_not_answer_is_reported),
         T(what_must_not_be_fragmented_goes_back_with_what_fits),
         T(what_may_be_is_fragmented),
         T(martians_are_not_passed_on),

@@ -135,11 +135,39 @@ static void source_quench_is_ignored(void **state)
     assert_dropped("source-quench", 1);
 }
 
-/* conformance: 1122 3.2.2.2 */
-static void redirect_is_ignored(void **state)
+/* ---- Timestamps ---- */
+
+/* conformance: 1122 3.2.2.8 */
+static void timestamp_request_is_answered_with_times_that_say_they_are_no_utc(void **state)
 {
-    send_icmp(5, 1, 0x0a000702, "12345678901234567890123456789", 28);
-    assert_dropped("redirect", 1);
+    static const uint8_t times[12] = {1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0};
+    send_icmp(13, 0, 0x00070009, times, 12);
+    expect_icmp(14, 0);
+    assert_int_equal(seen.len, 20);
+    assert_int_equal(tn_load32(seen.payload + 4), 0x00070009);
+    assert_memory_equal(seen.payload + 8, times, 4);
+    uint32_t received = tn_load32(seen.payload + 12);
+    assert_int_equal(received >> 31, 1);
+    assert_int_equal(tn_load32(seen.payload + 16), received);
+    net_pass(&net, 1500 * TN_MSEC);
+    send_icmp(13, 0, 0x00070009, times, 12);
+    expect_icmp(14, 0);
+    assert_int_equal(tn_load32(seen.payload + 12) - received, 1500);
+}
+
+static void timestamp_request_cut_short_is_dropped(void **state)
+{
+    for (size_t len = 0; len < 12; len++)
+        send_icmp(13, 0, 0, "123456789012", len);
+    assert_dropped("truncated", 12);
+}
+
+/* conformance: 1122 3.2.2.8 */
+static void timestamp_request_to_everybody_is_not_answered(void **state)
+{
+    size_t n = net_icmp(message, 13, 0, 0, "123456789012", 12);
+    net_send_ip(&net, &(struct net_ip){.protocol = 1, .dst = "10.0.7.255"}, message, n);
+    assert_dropped("broadcast-echo", 1);
 }
 
 /* ---- Errors out: RFC 1122 §3.2.2 ---- */
@@ -203,7 +231,7 @@ static void no_error_about_an_error(void **state)
     assert_forbidden();
 }
 
-static void errors_are_limited_to_ten_at_once_and_ten_a_second(void **state)
+static void errors_to_one_are_limited_to_ten_at_once_and_ten_a_second(void **state)
 {
     for (unsigned i = 0; i < 100; i++)
         provoke((struct net_ip){0}, 20);
@@ -214,6 +242,36 @@ static void errors_are_limited_to_ten_at_once_and_ten_a_second(void **state)
         provoke((struct net_ip){0}, 20);
     }
     assert_in_range(net_take_all(&net), 39, 41);
+}
+
+static void who_uses_up_its_errors_leaves_others_theirs(void **state)
+{
+    for (unsigned i = 0; i < 100; i++)
+        provoke((struct net_ip){.src = "192.0.2.1"}, 20);
+    assert_int_equal(net_take_all(&net), 10);
+    provoke((struct net_ip){.src = "192.0.2.2"}, 20);
+    assert_int_equal(net_take_all(&net), 1);
+}
+
+/* 300 senders at once: 50 are told in the mean, and how many exactly cannot be foreseen. */
+static void errors_to_all_are_limited_by_chance(void **state)
+{
+    char src[16];
+    unsigned least = 1000, most = 0;
+    for (unsigned round = 0; round < 10; round++) {
+        for (unsigned i = 0; i < 300; i++) {
+            snprintf(src, sizeof(src), "192.0.%u.%u", i / 200, 1 + i % 200);
+            provoke((struct net_ip){.src = src}, 20);
+        }
+        unsigned told = net_take_all(&net);
+        least = tn_min(least, told);
+        most = tn_max(most, told);
+        net_pass(&net, 10 * TN_SEC);
+        (void)net_take_all(&net);
+        net_meet(&net);
+    }
+    assert_in_range(least, 25, 49);
+    assert_in_range(most, 51, 100);
 }
 
 static void limit_is_an_option(void **state)
@@ -724,7 +782,9 @@ int main(void)
         T(messages_cut_short_are_dropped),
         T(unknown_types_are_dropped_in_silence),
         T(source_quench_is_ignored),
-        T(redirect_is_ignored),
+        T(timestamp_request_is_answered_with_times_that_say_they_are_no_utc),
+        T(timestamp_request_cut_short_is_dropped),
+        T(timestamp_request_to_everybody_is_not_answered),
         T(error_quotes_as_much_as_fits_576_bytes),
         T(error_quotes_no_more_than_there_was),
         T(error_comes_from_the_address_that_was_meant),
@@ -732,7 +792,9 @@ int main(void)
         T(no_error_about_a_link_broadcast),
         T(no_error_about_a_multicast),
         T(no_error_about_an_error),
-        T(errors_are_limited_to_ten_at_once_and_ten_a_second),
+        T(errors_to_one_are_limited_to_ten_at_once_and_ten_a_second),
+        T(who_uses_up_its_errors_leaves_others_theirs),
+        T(errors_to_all_are_limited_by_chance),
         T(limit_is_an_option),
         SOCKET_TEST(socket_sends_its_own_identifier_with_a_right_checksum),
         SOCKET_TEST(socket_receives_the_reply_from_its_header_on),

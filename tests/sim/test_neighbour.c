@@ -70,8 +70,15 @@ static void learn(unsigned n, const uint8_t *lladdr, unsigned flags)
     tn_sim_settle(net.sim);
 }
 
+/* The stack looks at its clock when it works, and not when the test calls into it. */
+static void look_at_clock(void)
+{
+    net.stack->now = tn_stack_now(net.stack);
+}
+
 static int find_path(unsigned n, struct tn_path *path)
 {
+    look_at_clock();
     struct tn_addr src = {.half = {0, 0}}, dst = host(n);
     return tn_core_path_find(tn_core_self(net.stack), AF_INET, 0, &src, &dst, path);
 }
