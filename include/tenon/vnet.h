@@ -11,6 +11,7 @@
 
 #include <netinet/in.h>
 
+#include "tenon/checksum.h"
 #include "tenon/packet.h"
 #include "tenon/proto/ether.h"
 #include "tenon/proto/ipv4.h"
@@ -49,6 +50,8 @@ enum tn_vnet_fault {
 #define TN_VNET_ETHERTYPE_IPV6 0x86dd
 #define TN_VNET_IPV6_LEN       40
 #define TN_VNET_IPV6_NEXT      6 /* offset of the next-header field */
+#define TN_VNET_IPV6_ADDRESSES 8 /* … of both addresses */
+#define TN_VNET_IPV4_ADDRESSES 12
 
 /* ---- In ---- */
 
@@ -115,6 +118,23 @@ static inline bool tn_vnet_agrees(enum tn_gso kind, uint16_t type, int protocol)
            type == (kind == TN_GSO_TCP4 ? TN_ETHERTYPE_IPV4 : TN_VNET_ETHERTYPE_IPV6);
 }
 
+/* A super-frame that the device has put together itself (LRO) comes with a complete checksum, which it has checked. It is left undone
+ * again: the field gets the sum of the pseudo-header. `network` and `transport`: offsets of those headers, in the frame. */
+static inline void tn_vnet_undo_checksum(struct tn_packet *packet, size_t network, size_t transport,
+                                         uint8_t protocol, uint16_t field)
+{
+    const uint8_t *ip = packet->data + network;
+    size_t len = packet->len - transport;
+    tn_sum sum = ip[0] >> 4 == 4 ? tn_sum_add(0, ip + TN_VNET_IPV4_ADDRESSES, 8)
+                                 : tn_sum_add(0, ip + TN_VNET_IPV6_ADDRESSES, 32);
+    sum = tn_sum_add16(tn_sum_add16(sum, protocol), (uint16_t)(len + (len >> 16)));
+    uint16_t pseudo = tn_sum_fold(sum);
+    memcpy(packet->data + transport + field, &pseudo, sizeof(pseudo));
+    packet->checksum = TN_CHECKSUM_PARTIAL;
+    packet->csum_start = (uint16_t)(tn_packet_headroom(packet) + transport);
+    packet->csum_offset = field;
+}
+
 static inline bool tn_vnet_read_gso(const struct tn_vnet_header *header, struct tn_packet *packet)
 {
     struct tn_cursor c = tn_packet_cursor(packet);
@@ -122,6 +142,7 @@ static inline bool tn_vnet_read_gso(const struct tn_vnet_header *header, struct 
     enum tn_gso kind = tn_vnet_gso_kind(header->gso_type);
     if (kind == TN_GSO_NONE || size == 0 || !tn_vnet_find_network(&c, &type))
         return false;
+    size_t network = packet->len - tn_left(&c);
     int protocol = tn_vnet_pass_network(&c, type);
     if (protocol < 0 || !tn_vnet_agrees(kind, type, protocol))
         return false;
@@ -129,13 +150,16 @@ static inline bool tn_vnet_read_gso(const struct tn_vnet_header *header, struct 
     if (len > tn_left(&c))
         return false;
     /* Segments of a super-frame need a checksum each, so it must be said where. */
-    size_t field = kind == TN_GSO_UDP ? offsetof(struct tn_udp_header, checksum)
-                                      : offsetof(struct tn_tcp_header, checksum);
-    if (packet->checksum != TN_CHECKSUM_PARTIAL || header->csum_start != start ||
-        header->csum_offset != field)
+    uint16_t field = kind == TN_GSO_UDP ? offsetof(struct tn_udp_header, checksum)
+                                        : offsetof(struct tn_tcp_header, checksum);
+    if (packet->checksum == TN_CHECKSUM_UNKNOWN ||
+        (packet->checksum == TN_CHECKSUM_PARTIAL &&
+         (header->csum_start != start || header->csum_offset != field)))
         return false;
     if (tn_left(&c) - len <= size)
         return true; /* one segment after all */
+    if (packet->checksum == TN_CHECKSUM_VERIFIED)
+        tn_vnet_undo_checksum(packet, network, start, (uint8_t)protocol, field);
     packet->gso = (uint8_t)kind;
     packet->gso_size = size;
     return true;

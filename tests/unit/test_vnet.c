@@ -125,6 +125,50 @@ static void a_super_frame_of_one_segment_is_an_ordinary_frame(void **state)
     tn_packet_free(&pool, p);
 }
 
+/* As from a network adapter that puts segments together itself (LRO). */
+static void a_super_frame_that_was_checked_gets_its_checksum_undone(void **state)
+{
+    (void)state;
+    const struct tn_vnet_header checked = {.flags = 2, .gso_type = 1, .gso_size = 1000};
+    struct tn_packet *p = tcp_frame(30000);
+    tn_store32(p->data + ETHER + 12, 0x0a000001);
+    tn_store32(p->data + ETHER + 16, 0x0a000002);
+    tn_store16(p->data + ETHER + IP + 16, 0x1234); /* over all of it */
+    assert_int_equal(read_with(checked, p), TN_VNET_OK);
+    assert_int_equal(p->gso, TN_GSO_TCP4);
+    assert_int_equal(p->checksum, TN_CHECKSUM_PARTIAL);
+    assert_ptr_equal(p->buffer->bytes + p->csum_start, p->data + ETHER + IP);
+    assert_int_equal(p->csum_offset, 16);
+    assert_int_equal(tn_load16(p->data + ETHER + IP + 16), 2 * 0x0a00 + 1 + 2 + 6 + TCP + 30000);
+    tn_packet_free(&pool, p);
+
+    p = tcp_frame(1000); /* one segment: right as it is */
+    tn_store16(p->data + ETHER + IP + 16, 0x1234);
+    assert_int_equal(read_with(checked, p), TN_VNET_OK);
+    assert_int_equal(p->checksum, TN_CHECKSUM_VERIFIED);
+    assert_int_equal(tn_load16(p->data + ETHER + IP + 16), 0x1234);
+    tn_packet_free(&pool, p);
+}
+
+/* … over IPv6, whose addresses lie elsewhere. */
+static void a_super_frame_over_ipv6_that_was_checked_gets_its_checksum_undone(void **state)
+{
+    (void)state;
+    struct tn_packet *p = tn_packet_new(&pool, ETHER + 40 + TCP + 30000);
+    memset(p->data, 0, p->len);
+    tn_store16(p->data + 12, 0x86dd);
+    p->data[ETHER] = 0x60;
+    p->data[ETHER + 6] = 6;
+    tn_store16(p->data + ETHER + 8, 0x2001);
+    tn_store16(p->data + ETHER + 38, 0x0002);
+    p->data[ETHER + 40 + 12] = TCP / 4 << 4;
+    assert_int_equal(read_with((struct tn_vnet_header){.flags = 2, .gso_type = 4, .gso_size = 1000}, p),
+                     TN_VNET_OK);
+    assert_int_equal(p->gso, TN_GSO_TCP6);
+    assert_int_equal(tn_load16(p->data + ETHER + 40 + 16), 0x2001 + 2 + 6 + TCP + 30000);
+    tn_packet_free(&pool, p);
+}
+
 static void wrong_fields_of_segmentation_are_refused(void **state)
 {
     struct tn_vnet_header f = tso4;
@@ -212,6 +256,8 @@ int main(void)
         TEST(a_checksum_too_far_behind_to_be_noted_is_refused),
         TEST(a_super_frame_is_noted_with_its_size),
         TEST(a_super_frame_of_one_segment_is_an_ordinary_frame),
+        TEST(a_super_frame_that_was_checked_gets_its_checksum_undone),
+        TEST(a_super_frame_over_ipv6_that_was_checked_gets_its_checksum_undone),
         TEST(wrong_fields_of_segmentation_are_refused),
         TEST(headers_that_do_not_fit_a_super_frame_are_refused),
         TEST(ecn_in_a_super_frame_is_no_fault),
