@@ -5,6 +5,7 @@ The load comes from kernel sockets (bench/load) in a network namespace with a de
     kernel      echo, discard, daytime and chargen on kernel sockets (bench/serve.c) at the far end of a veth pair
     tenon       `tenon run` on a TAP device
     tenon-plain the same on a TAP device without offloads
+    tenon-packet  the same on the far end of a veth pair (driver: packet); only where it is asked for by name
     lwip        Debian's liblwip on a TAP device (bench/lwip.c), where it is installed
 
 A round does every kind of work with every subject, one after the other; figures are medians over the rounds, ratios are to the
@@ -64,7 +65,7 @@ stack:
   control: {{control}}
 interfaces:
   {device}:
-    driver: tap
+    driver: {driver}
 {options}    addresses: [{address}/24]
 protocols:
   ether: {{{{}}}}
@@ -139,19 +140,38 @@ class Kernel(Subject):
 
 
 class Tenon(Subject):
+    driver = "tap"
+
     def __init__(self, name, address, device, options=""):
         super().__init__(name, address)
         self.device, self.options = device, options
 
     def start(self):
-        config = CONFIG.format(name=self.name, device=self.device, options=self.options, address=self.address, arp="")
+        config = CONFIG.format(name=self.name, device=self.device, options=self.options, address=self.address, arp="",
+                               driver=self.driver)
         self.stack = harness.Stack(config, plugin_path=PLUGINS)
         self.process = self.stack.process
-        harness.configure_tap(self.device, near_address(self.address) + "/24")
+        harness.configure_tap(self.near_device(), near_address(self.address) + "/24")
         wait_for_ping(self.address)
+
+    def near_device(self):
+        """The load's end of the link."""
+        return self.device
 
     def stop(self):
         self.stack.stop()
+
+
+class TenonOnVeth(Tenon):
+    driver = "packet"
+
+    def start(self):
+        run("ip", "link", "add", self.near_device(), "mtu", MTU, "type", "veth", "peer", "name", self.device, "mtu", MTU)
+        run("ip", "link", "set", self.device, "up")
+        super().start()
+
+    def near_device(self):
+        return "near-" + self.device
 
 
 class Lwip(Subject):
@@ -186,6 +206,8 @@ def subjects(wanted):
     every = [Kernel("kernel", "10.7.1.2"), Tenon("tenon", "10.7.2.2", "tap7")]
     if "offload" in run(TENON, "describe", "tap", env={**os.environ, "TENON_PLUGIN_PATH": PLUGINS}).stdout:
         every.append(Tenon("tenon-plain", "10.7.3.2", "tap8", PLAIN))
+    if wanted and "tenon-packet" in wanted:
+        every.append(TenonOnVeth("tenon-packet", "10.7.5.2", "veth8"))
     if LWIP.exists():
         every.append(Lwip("lwip", "10.7.4.2"))
     elif not wanted or "lwip" in wanted:
@@ -403,8 +425,8 @@ def arguments():
     parser.add_argument("--seconds", type=float, help="of measuring, each (2)")
     parser.add_argument("--works", nargs="+", choices=[w.name for w in WORKS], metavar="WORK",
                         help="only these: " + ", ".join(w.name for w in WORKS))
-    parser.add_argument("--subjects", nargs="+", choices=["kernel", "tenon", "tenon-plain", "lwip"], metavar="SUBJECT",
-                        help="only these: kernel, tenon, tenon-plain, lwip")
+    parser.add_argument("--subjects", nargs="+", choices=["kernel", "tenon", "tenon-plain", "tenon-packet", "lwip"],
+                        metavar="SUBJECT", help="only these: kernel, tenon, tenon-plain, tenon-packet, lwip")
     parser.add_argument("--verify", action="store_true", help="no figures that count, but every byte of bulk transfers is compared")
     parser.add_argument("--verify-bytes", type=int, default=1 << 28, help="how many, each way (256 MiB)")
     parser.add_argument("--profile", action="store_true",

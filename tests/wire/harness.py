@@ -110,13 +110,22 @@ def tap_exists(name=TAP):
     return run("ip", "link", "show", name, check=False).returncode == 0
 
 
-def switch_off_offloads(device):
-    """As ethtool -K does: the device wants its frames whole, with complete checksums."""
-    SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGSO = 0x8946, 0x17, 0x24
+def ethtool(device, command, value):
+    """Sets one of the values that ethtool -K does: ETHTOOL_S…"""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for command in (ETHTOOL_STXCSUM, ETHTOOL_SGSO):
-            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
-            fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP", device.encode(), ctypes.addressof(value)))
+        data = ctypes.create_string_buffer(struct.pack("II", command, value))
+        fcntl.ioctl(sock, 0x8946, struct.pack("16sP", device.encode(), ctypes.addressof(data)))  # SIOCETHTOOL
+
+
+def switch_off_offloads(device):
+    """The device wants its frames whole, with complete checksums."""
+    ethtool(device, 0x17, 0)  # ETHTOOL_STXCSUM
+    ethtool(device, 0x24, 0)  # ETHTOOL_SGSO
+
+
+def switch_on_gro(device):
+    """The device puts the segments that it receives together."""
+    ethtool(device, 0x2C, 1)  # ETHTOOL_SGRO
 
 
 def neighbour(address=STACK):

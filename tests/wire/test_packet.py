@@ -160,6 +160,22 @@ class Passes(PacketCase, Traffic):
         self.check_traffic()
         self.assertGreater(self.stack.counter("tcp", "super-frames-out"), 100)
 
+    def test_what_the_device_puts_together(self):
+        """As a network adapter does (GRO): segments come one by one, and are read as super-frames."""
+        harness.switch_off_offloads(KERNEL_END)
+        harness.switch_on_gro(STACK_END)
+        self.start()
+        self.check_traffic()
+        self.assertLess(self.stack.counter("tcp", "segments-in"), self.bulk / 1448 / 2)
+
+    def test_device_on_top_of_another(self):
+        """A macvlan interface has a link address of its own, which the stack may take."""
+        run("ip", "link", "add", "link", STACK_END, "name", "m0", "type", "macvlan", "mode", "bridge")
+        run("ip", "link", "set", "m0", "up")
+        self.start("device: m0")
+        self.check_traffic(bulk=20_000_000)
+        self.assertEqual(harness.neighbour()[0], lladdr("m0"))
+
     def test_jumbo_frames(self):
         for name in (KERNEL_END, STACK_END):
             run("ip", "link", "set", name, "mtu", "9000")
@@ -385,6 +401,14 @@ class Trouble(PacketCase):
         self.assertGreater(self.driver_drops()["refused"], 0)
         self.assertTrue(ping("-s", "100"))
 
+    def test_queue_of_the_device_that_drops_frames(self):
+        """They are counted, and lost to nobody who sends them again."""
+        run("tc", "qdisc", "add", "dev", STACK_END, "root", "tbf", "rate", "100mbit", "burst", "20k", "limit", "40k")
+        self.start("segmentation-offload: off")
+        with harness.connect(port=harness.CHARGEN) as sock:
+            harness.receive_exactly(sock, 5_000_000)
+        self.assertGreater(self.driver_drops()["queue-full"], 0)
+
     def test_queue_of_the_device_is_waited_for(self):
         """A slow device: the socket is full before the device's queue is."""
         run("tc", "qdisc", "add", "dev", STACK_END, "root", "tbf", "rate", "100mbit", "burst", "200k", "limit", "20M")
@@ -393,6 +417,20 @@ class Trouble(PacketCase):
             harness.receive_exactly(sock, 10_000_000)
         self.assertGreater(int(self.stack.rows("interfaces")[0]["tx-stalls"]), 0)
         self.assertEqual(self.driver_drops(), {})
+
+
+class Swap(PacketCase):
+    def test_under_an_open_connection(self):
+        self.start()
+        first = self.stack.build_id("packet")
+        directory = harness.build_afresh("packet")
+        transfer = harness.EchoTransfer(50_000_000)
+        self.addCleanup(transfer.close)
+        harness.run_transfers([transfer], until=lambda: transfer.received > 5_000_000)
+        self.stack.command("swap", "packet", directory / "packet.so")
+        self.assertNotEqual(self.stack.build_id("packet"), first)
+        harness.run_transfers([transfer])
+        self.assertIsNone(transfer.problem)
 
 
 if __name__ == "__main__":
