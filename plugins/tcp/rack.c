@@ -82,6 +82,12 @@ static bool overtaken(const struct tcp_flight *flight, const struct tcp_run *run
     return sent_after(flight->rack_sent, flight->rack_end, run->sent, run->end);
 }
 
+/* What was sent again gets a tick of the clock at least: acknowledgements that come before may be of what was sent before it. */
+static tn_time time_allowed(const struct tcp_run *run, tn_time window)
+{
+    return run->fate == TCP_FATE_RESENT ? tn_max(window, REORDER_LEAST) : window;
+}
+
 /* Step 5. Those on their way are in the order of sending, so nothing behind the first that has time left need be looked at;
  * the timer runs for that one (the RFC would wait for the last, and lose it later). */
 bool tcp_rack_find_lost(struct tn_self *self, struct tcp_conn *conn)
@@ -92,8 +98,9 @@ bool tcp_rack_find_lost(struct tn_self *self, struct tcp_conn *conn)
     struct tcp_run *run;
     flight->reorder_at = TN_NEVER;
     while ((run = flight->earliest) != NULL && overtaken(flight, run)) {
-        if (run->sent + window > now) {
-            flight->reorder_at = run->sent + window;
+        tn_time due = run->sent + time_allowed(run, window);
+        if (due > now) {
+            flight->reorder_at = due;
             break;
         }
         again = again || run->fate == TCP_FATE_RESENT;
