@@ -119,6 +119,6 @@ void tcp_user_received(struct tn_self *self, struct tn_socket *sock)
 {
     struct tcp_conn *conn = tn_socket_state(sock);
     tcp_tune_receive(self, conn);
-    if (takes_data(conn->state) && tcp_window_update_due(conn))
+    if (takes_data(conn->state) && tcp_window_update_due(self, conn))
         tcp_ack_now(self, conn);
 }

@@ -214,7 +214,7 @@ bool tcp_send_segment(struct tn_self *self, struct tcp_conn *conn, uint32_t seq,
     struct tcp_header header = {
         .seq = seq,
         .ack = conn->rcv_nxt,
-        .window = tcp_window_offer(conn, false),
+        .window = tcp_window_offer(self, conn, false),
         .flags = flags | TN_TCP_ACK,
         .options = options,
     };
@@ -256,7 +256,7 @@ void tcp_send_ack_at(struct tn_self *self, struct tcp_conn *conn, uint32_t seq)
     struct tcp_header header = {
         .seq = seq,
         .ack = conn->rcv_nxt,
-        .window = tcp_window_offer(conn, false),
+        .window = tcp_window_offer(self, conn, false),
         .flags = TN_TCP_ACK,
         .options = options,
         .options_len = len,
@@ -300,7 +300,7 @@ void tcp_send_syn(struct tn_self *self, struct tcp_conn *conn)
     struct tcp_header header = {
         .seq = conn->iss,
         .ack = answer ? conn->rcv_nxt : 0,
-        .window = tcp_window_offer(conn, true),
+        .window = tcp_window_offer(self, conn, true),
         .flags = (answer ? TN_TCP_SYN | TN_TCP_ACK : TN_TCP_SYN) | tcp_ecn_syn_flags(conn),
         .options = options,
         .options_len = len,

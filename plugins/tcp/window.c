@@ -9,7 +9,8 @@
  * send-buffer-max, unless the user set them. Receiving: a sender can send a buffer's worth in a round-trip time; if the user
  * takes more than half of the buffer in one, it is (nearly) the buffer that holds the sender back. Sending: the queue must hold
  * what is in flight, and as much again to follow it. Where half of the stack's packets are in use, buffers that grew are
- * halved, step by step, so that many connections share what there is. */
+ * halved, step by step, so that many connections share what there is. Where packets are scarce, a peer whose data lies
+ * unread is not offered more; what was offered before cannot be taken back, so more of it may be dropped (receive.c). */
 #include "window.h"
 #include "segment.h"
 
@@ -31,10 +32,12 @@ uint8_t tcp_window_shift(const struct tn_self *self, const struct tn_socket *soc
     return shift;
 }
 
-/* The edge that the room in the buffer allows. */
-static uint32_t room_edge(const struct tcp_conn *conn)
+/* The edge that the room in the buffer allows, and that in the stack. */
+static uint32_t room_edge(struct tn_self *self, const struct tcp_conn *conn)
 {
     const struct tn_socket *sock = tn_socket_of((void *)conn);
+    if (sock->rx.bytes > 0 && self->core->packets_scarce(self))
+        return conn->rcv_adv;
     return conn->rcv_nxt + tcp_min32(tn_socket_rx_room(sock), FIELD_MAX << conn->rcv_scale);
 }
 
@@ -50,41 +53,41 @@ static bool advances(const struct tcp_conn *conn, uint32_t edge)
     return tcp_le(conn->rcv_adv + least_step(conn), edge);
 }
 
-static bool edge_is_far_out(const struct tcp_conn *conn)
+static bool edge_is_far_out(struct tn_self *self, const struct tcp_conn *conn)
 {
     const struct tn_socket *sock = tn_socket_of((void *)conn);
-    return tcp_lt(room_edge(conn) + sock->rcvbuf / 8, conn->rcv_adv);
+    return tcp_lt(room_edge(self, conn) + sock->rcvbuf / 8, conn->rcv_adv);
 }
 
-static uint32_t window_units(const struct tcp_conn *conn)
+static uint32_t window_units(struct tn_self *self, const struct tcp_conn *conn)
 {
     uint32_t unit = 1u << conn->rcv_scale;
-    uint32_t edge = room_edge(conn);
+    uint32_t edge = room_edge(self, conn);
     if (advances(conn, edge)) {
         uint32_t units = (edge - conn->rcv_nxt) >> conn->rcv_scale;
         if (tcp_le(conn->rcv_adv, conn->rcv_nxt + units * unit))
             return units;
     }
-    uint32_t rounding = edge_is_far_out(conn) ? 0 : unit - 1;
+    uint32_t rounding = edge_is_far_out(self, conn) ? 0 : unit - 1;
     return (tcp_rcv_wnd(conn) + rounding) >> conn->rcv_scale;
 }
 
-uint16_t tcp_window_offer(struct tcp_conn *conn, bool syn)
+uint16_t tcp_window_offer(struct tn_self *self, struct tcp_conn *conn, bool syn)
 {
     if (syn) { /* never scaled (RFC 7323 §2.2) */
         uint32_t window = tcp_min32(tn_socket_rx_room(tcp_socket(conn)), FIELD_MAX);
         conn->rcv_adv = conn->rcv_nxt + window;
         return (uint16_t)window;
     }
-    uint32_t units = tcp_min32(window_units(conn), FIELD_MAX);
+    uint32_t units = tcp_min32(window_units(self, conn), FIELD_MAX);
     conn->rcv_adv = tcp_seq_max(conn->rcv_adv, conn->rcv_nxt + (units << conn->rcv_scale));
     return (uint16_t)units;
 }
 
-bool tcp_window_update_due(const struct tcp_conn *conn)
+bool tcp_window_update_due(struct tn_self *self, const struct tcp_conn *conn)
 {
     const struct tn_socket *sock = tn_socket_of((void *)conn);
-    uint32_t edge = room_edge(conn);
+    uint32_t edge = room_edge(self, conn);
     if (!advances(conn, edge))
         return false;
     /* A peer that has window left will be told with the next acknowledgement; one that waits for it must be told. */

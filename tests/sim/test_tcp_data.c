@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 
 #include "dialogue.h"
+#include "stack.h"
 
 static struct dialogue d;
 
@@ -520,6 +521,32 @@ static void closed_window_takes_acknowledgements_and_resets(void **state)
     dialogue_stop(&d);
 }
 
+/* Nothing that was offered is taken back, but a user who does not read gets no more of what all need. */
+static void scarce_packets_hold_the_window(void **state)
+{
+    struct tn_packet *hoard = NULL, *packet;
+    established(&d, "{ delayed-ack: 40ms }", "mss 1000");
+    peer(&d, "P. 1:1001 ack 1");
+    stack(&d, ". 1 ack 1001 win 65535");
+    peer(&d, "P. 1001:2001 ack 1");
+    while (!tn_pool_beyond(&d.stack->pool, 3) && (packet = tn_packet_new(&d.stack->pool, 1))) {
+        packet->next = hoard;
+        hoard = packet;
+    }
+    stack_after(&d, 40 * TN_MSEC, ". 1 ack 2001 win 64535");
+    peer(&d, "P. 2001:3001 ack 1");
+    stack(&d, ". 1 ack 2001 win 64535");
+    assert_int_equal(tcp_drops(&d, "no-packets"), 1);
+    while ((packet = hoard)) {
+        hoard = packet->next;
+        tn_packet_free(&d.stack->pool, packet);
+    }
+    user_reads(&d, 2000);
+    peer(&d, "P. 2001:3001 ack 1");
+    stack_after(&d, 40 * TN_MSEC, ". 1 ack 3001 win 65535");
+    dialogue_stop(&d);
+}
+
 /* conformance: 9293 SHLD-14 */
 static void right_edge_never_recedes(void **state)
 {
@@ -738,6 +765,7 @@ static void keepalive_of_the_peer_is_answered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scarce_packets_hold_the_window),
         cmocka_unit_test(first_data_is_acknowledged_at_once),
         cmocka_unit_test(small_segment_is_acknowledged_after_a_delay),
         cmocka_unit_test(second_full_segment_is_acknowledged_at_once),
