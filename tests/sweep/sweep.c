@@ -163,6 +163,8 @@ static void writes(struct side *s)
         for (uint32_t i = 0; i < len; i++)
             bytes[i] = octet(s->trial, s->number, s->written + i);
         ssize_t n = tn_send(s->stack, s->fd, bytes, len, 0);
+        if (n < 0 && n != -EAGAIN && !s->error)
+            s->error = (int)-n;
         if (n <= 0)
             return;
         s->written += (uint32_t)n;
@@ -328,8 +330,9 @@ static void end(struct run *run)
             tn_close(s->stack, s->fd);
     tn_close(run->sides[1].stack, run->listener);
     tn_time until = tn_sim_now(run->sim) + 48 * 3600 * TN_SEC;
-    while (tn_sim_deadline(run->sim) != TN_NEVER && wait(run, until))
-        ;
+    do
+        path_take(run->path); /* what is in a stack's queue is a packet of its */
+    while ((tn_sim_deadline(run->sim) != TN_NEVER || path_due(run->path) != TN_NEVER) && wait(run, until));
     for (struct side *s = run->sides; s < run->sides + 2; s++) {
         struct tn_usage usage;
         tn_stack_usage(s->stack, &usage);
