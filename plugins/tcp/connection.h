@@ -88,6 +88,7 @@ struct tcp_rare {
     uint16_t keepalive_idle;     /* seconds; 0: the option */
     uint16_t keepalive_interval; /* seconds; 0: the option */
     uint16_t max_segment;        /* TCP_MAXSEG; 0: none */
+    uint16_t defer_accept;       /* TCP_DEFER_ACCEPT, seconds; 0: not */
     uint32_t user_timeout;       /* milliseconds; 0: the option */
     uint32_t uto_advertised;     /* ADV_UTO, milliseconds; 0: user_timeout, or the option */
     uint32_t uto_received;       /* REMOTE_UTO, seconds; 0: none */

@@ -71,6 +71,8 @@
     X(SYN_SENT_RESET, "syn-sent-reset", "A reset that acknowledges no SYN of this side's")                 \
     X(SYN_SENT_NO_SYN, "syn-sent-no-syn", "Neither SYN nor RST in SYN-SENT")                               \
     X(SYN_RECEIVED_ACK, "syn-received-ack", "A wrong acknowledgement in SYN-RECEIVED; reset")              \
+    X(ACCEPT_DEFERRED, "accept-deferred",                                                                  \
+      "The end of a handshake, whose listener waits for data (TCP_DEFER_ACCEPT)")                          \
     X(SYN_RECEIVED_SYN, "syn-received-syn", "A new SYN in SYN-RECEIVED: back to LISTEN")                   \
     X(SYN_AGAIN, "syn-again", "The SYN again; answered with the SYN-ACK again")                            \
     X(PAWS, "paws", "An old timestamp (RFC 7323 §5)")                                                      \

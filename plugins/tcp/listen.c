@@ -4,6 +4,8 @@
  * completes the handshake makes a socket, which waits to be accepted. While the accept queue is full, SYNs are dropped, and
  * so is that ACK: the SYN-ACK is repeated, and the ACK with it, until there is room or the peer gives up.
  *
+ * A listener may wait for data before it takes a connection (TCP_DEFER_ACCEPT); one that a cookie has made never waits.
+ *
  * The checks of §3.10.7.4 apply to a record as to any connection. Whatever returns it to LISTEN ends it without a word. */
 #include "listen.h"
 #include "congestion.h"
@@ -275,7 +277,7 @@ struct tcp_conn *tcp_input_listen(struct tn_self *self, struct tn_socket *listen
 /* So many answers a record may be made to give between two repetitions of the SYN-ACK (RFC 5961 §10). */
 static bool may_answer(struct tn_self *self, struct tcp_half_open *half)
 {
-    if (half->answers >= tcp_min32((uint32_t)tcp_options(self)->challenge_limit, UINT8_MAX)) {
+    if (half->answers >= tcp_min32((uint32_t)tcp_options(self)->challenge_limit, INT8_MAX)) {
         tn_count(self, TCP_ACKS_LIMITED);
         return false;
     }
@@ -356,6 +358,27 @@ static bool check_flags(struct tn_self *self, struct tcp_half_open *half, struct
     return true;
 }
 
+/* TCP_DEFER_ACCEPT: until data comes, the peer's ACK counts as not heard, for so long. Then the SYN-ACK is sent again, and the
+ * ACK that answers it does. */
+static bool is_deferred(struct tn_self *self, struct tcp_half_open *half, const struct tcp_segment *seg)
+{
+    tn_time patience = tcp_rare_of(tn_socket_state(half->listener))->defer_accept * TN_SEC;
+    tn_time age = (tn_time)(tcp_microseconds(self) - half->flow.time) * TN_USEC;
+    patience = tn_min(patience, tcp_options(self)->syn_timeout / 2);
+    if (seg->len > 0 || seg->flags & TN_TCP_FIN || age >= patience)
+        return false;
+    half->deferred = 1;
+    self->core->timer_start(self, &half->timer, patience - age, TCP_TIMER_HALF_OPEN);
+    return true;
+}
+
+/* When its SYN-ACK was sent; 0: that tells nothing of the round-trip time. */
+static tn_time sent_at(struct tn_self *self, const struct tcp_half_open *half)
+{
+    tn_time age = (tn_time)(tcp_microseconds(self) - half->flow.time) * TN_USEC;
+    return half->deferred ? 0 : self->core->now(self) - age;
+}
+
 struct tcp_conn *tcp_input_half_open(struct tn_self *self, struct tcp_half_open *half,
                                      struct tcp_segment *seg)
 {
@@ -370,8 +393,11 @@ struct tcp_conn *tcp_input_half_open(struct tn_self *self, struct tcp_half_open 
         tn_drop(self, seg->packet, TCP_DROP_SYN_RECEIVED_ACK);
         return NULL;
     }
-    tn_time age = (tn_time)(tcp_microseconds(self) - half->flow.time) * TN_USEC;
-    struct tcp_conn *conn = establish(self, half, self->core->now(self) - age, seg);
+    if (is_deferred(self, half, seg)) {
+        tn_drop(self, seg->packet, TCP_DROP_ACCEPT_DEFERRED);
+        return NULL;
+    }
+    struct tcp_conn *conn = establish(self, half, sent_at(self, half), seg);
     if (conn)
         tcp_half_open_free(self, half);
     else

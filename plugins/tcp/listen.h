@@ -21,8 +21,9 @@ struct tcp_half_open {
     uint16_t window; /* … as in its SYN */
     uint8_t snd_scale;
     uint8_t rcv_scale;
-    uint8_t tries;   /* times the SYN-ACK was sent again */
-    uint8_t answers; /* to what was refused, since it was sent last */
+    uint8_t tries;        /* times the SYN-ACK was sent again */
+    uint8_t answers : 7;  /* to what was refused, since it was sent last */
+    uint8_t deferred : 1; /* the peer has acknowledged the SYN-ACK, but sent no data (TCP_DEFER_ACCEPT) */
 };
 static_assert(sizeof(struct tcp_half_open) == 104,
               "with IPv4 addresses and its share of the table 120 bytes");

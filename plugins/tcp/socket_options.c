@@ -65,6 +65,9 @@ static int set_rare(struct tn_self *self, struct tcp_conn *conn, int name, int n
         if (conn->state >= TCP_ST_ESTABLISHED)
             tcp_update_mss(self, conn);
         return 0;
+    case TCP_DEFER_ACCEPT:
+        rare->defer_accept = (uint16_t)tn_min(n, UINT16_MAX);
+        return 0;
     case TCP_USER_TIMEOUT:
     case TN_TCP_UTO:
     case TN_TCP_UTO_ADVERTISED:
@@ -107,6 +110,7 @@ static const struct number_option {
     {TN_TCP_UTO, INT32_MIN, INT32_MAX},
     {TN_TCP_UTO_ADVERTISED, 0, INT32_MAX},
     {TN_TCP_UTO_CHANGEABLE, INT32_MIN, INT32_MAX},
+    {TCP_DEFER_ACCEPT, 0, INT32_MAX},
     {TCP_KEEPIDLE, 1, 32767},
     {TCP_KEEPINTVL, 1, 32767},
     {TCP_KEEPCNT, 1, 127},
@@ -262,6 +266,8 @@ int tcp_get_option(struct tn_self *self, struct tn_socket *sock, int name, void 
         return give_int(value, len, rare->fin_wait ? rare->fin_wait : (int)(options->fin_wait / TN_SEC));
     case TCP_MAXSEG:
         return give_int(value, len, max_segment(conn));
+    case TCP_DEFER_ACCEPT:
+        return give_int(value, len, rare->defer_accept);
     case TCP_KEEPIDLE:
         return give_int(value, len,
                         rare->keepalive_idle ? rare->keepalive_idle
