@@ -21,6 +21,33 @@ struct client {
     size_t line_len; /* of the line that was handed out last, to be passed over */
 };
 
+/* ---- Arguments ---- */
+
+bool set_target(struct target *target, int option)
+{
+    if (option == OPTION_CONTROL)
+        target->control = optarg;
+    else if (option == OPTION_STACK)
+        target->stack = optarg;
+    else
+        return false;
+    return true;
+}
+
+int read_target(const struct verb *verb, int argc, char **argv, struct target *target, bool *json)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, OPTION_JSON},
+        TARGET_OPTIONS,
+        {NULL, 0, NULL, 0},
+    };
+    int done, option;
+    while ((option = next_option(verb, argc, argv, "", json ? options : options + 1, &done)) >= 0)
+        if (!set_target(target, option) && json)
+            *json = true;
+    return done;
+}
+
 /* ---- Connecting ---- */
 
 /* A descriptor, or a negative errno. */
@@ -218,6 +245,21 @@ int ask_stack(const struct target *target, json_t *request, json_t **answer)
     code = client_ask(client, request, answer);
     client_close(client);
     return code;
+}
+
+int ask_and_print(const struct target *target, json_t *request, bool json,
+                  void (*print)(const json_t *answer))
+{
+    json_t *answer;
+    int code = ask_stack(target, request, &answer);
+    if (code)
+        return code;
+    if (json)
+        print_json(answer);
+    else
+        print(answer);
+    json_decref(answer);
+    return EXIT_DONE;
 }
 
 void print_json(const json_t *object)

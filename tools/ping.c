@@ -2,25 +2,20 @@
  *
  * Not this program sends them but the plugin of the stack that has the command "ping"; here the answers are
  * printed as they come, and summed up. */
-#include <arpa/inet.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "tool.h"
+
+struct sums {
+    unsigned sent, received;
+    double least, most, total; /* milliseconds */
+};
 
 struct settings {
     struct target target;
     json_int_t count; /* 0: until Ctrl-C */
     json_int_t interval_ms, timeout_ms, size, vrf;
     bool df, json;
-    const char *host; /* as it was given */
-    char address[INET6_ADDRSTRLEN];
-};
-
-struct sums {
-    unsigned sent, received;
-    double least, most, total; /* milliseconds */
+    struct host host;
+    struct sums sums;
 };
 
 enum {
@@ -36,65 +31,35 @@ static const struct option options[] = {
     {"df", no_argument, NULL, OPTION_DF},
     {"vrf", required_argument, NULL, OPTION_VRF},
     {"json", no_argument, NULL, OPTION_JSON},
-    {"control", required_argument, NULL, OPTION_CONTROL},
-    {"stack", required_argument, NULL, OPTION_STACK},
-    {"help", no_argument, NULL, OPTION_HELP},
+    TARGET_OPTIONS,
     {NULL, 0, NULL, 0},
 };
 
 /* ---- Arguments ---- */
 
-/* A number between the bounds, times `unit`, to *out. */
-static int read_number(const char *name, double least, double most, double unit, json_int_t *out)
-{
-    char *end;
-    double value = strtod(optarg, &end);
-    if (end == optarg || *end || !(value >= least && value <= most))
-        return usage(&verb_ping, "%s %s: expected a number from %.*f to %.0f", name, optarg,
-                     least < 1 && least > 0 ? 2 : 0, least, most);
-    *out = (json_int_t)(value * unit);
-    return 0;
-}
-
 static int set_option(struct settings *s, int option)
 {
     switch (option) {
     case 'c':
-        return read_number("-c", 1, 1e9, 1, &s->count);
+        return read_number(&verb_ping, "-c", 1, 1e9, 1, &s->count);
     case 'i':
-        return read_number("-i", 0.01, 3600, 1000, &s->interval_ms);
+        return read_number(&verb_ping, "-i", 0.01, 3600, 1000, &s->interval_ms);
     case 's':
-        return read_number("-s", 0, 65507, 1, &s->size);
+        return read_number(&verb_ping, "-s", 0, 65507, 1, &s->size);
     case 'W':
-        return read_number("-W", 0.01, 3600, 1000, &s->timeout_ms);
+        return read_number(&verb_ping, "-W", 0.01, 3600, 1000, &s->timeout_ms);
     case OPTION_VRF:
-        return read_number("--vrf", 0, TN_VRF_MAX, 1, &s->vrf);
+        return read_number(&verb_ping, "--vrf", 0, TN_VRF_MAX, 1, &s->vrf);
     case OPTION_DF:
         s->df = true;
         break;
     case OPTION_JSON:
         s->json = true;
         break;
-    case OPTION_CONTROL:
-        s->target.control = optarg;
-        break;
-    case OPTION_STACK:
-        s->target.stack = optarg;
-        break;
+    default:
+        set_target(&s->target, option);
     }
     return 0;
-}
-
-/* What cannot be an address or a name is told at once; what looks like an address is not to be asked for as a name. */
-static int check_host(const char *text)
-{
-    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-    uint8_t bytes[16];
-    bool address = inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
-    bool digits = strspn(text, "0123456789.") == strlen(text);
-    if (address || (*text && !digits && strspn(text, name) == strlen(text)))
-        return -1;
-    return usage(&verb_ping, "found '%s', expected an IPv4 address or a name", text);
 }
 
 static int read_arguments(int argc, char **argv, struct settings *s)
@@ -107,10 +72,7 @@ static int read_arguments(int argc, char **argv, struct settings *s)
     }
     if (done >= 0)
         return done;
-    if (argc - optind != 1)
-        return usage(&verb_ping, optind == argc ? "which address?" : "one address, please");
-    s->host = argv[optind];
-    return check_host(s->host);
+    return read_host(&verb_ping, argc, argv, &s->host);
 }
 
 /* ---- Answers ---- */
@@ -144,24 +106,27 @@ static void print_answer(const json_t *answer)
 
 /* What came of one request ("seq"): a reply with its time, or an error. The plugin's own summary is not needed: after Ctrl-C
  * there is none. */
-static void take_answer(struct sums *sums, const json_t *answer, bool json)
+static void take_answer(void *context, json_t *answer)
 {
-    if (json)
+    struct settings *s = context;
+    if (s->json)
         print_json(answer);
-    if (!json_object_get(answer, "seq"))
-        return;
-    sums->sent++;
-    if (json_object_get(answer, "rtt-ns"))
-        add_time(sums, milliseconds_of(answer, "rtt-ns"));
-    if (!json)
-        print_answer(answer);
+    if (json_object_get(answer, "seq")) {
+        s->sums.sent++;
+        if (json_object_get(answer, "rtt-ns"))
+            add_time(&s->sums, milliseconds_of(answer, "rtt-ns"));
+        if (!s->json)
+            print_answer(answer);
+    }
+    fflush(stdout);
 }
 
-static int sum_up(const struct settings *s, const struct sums *sums)
+static int sum_up(const struct settings *s)
 {
+    const struct sums *sums = &s->sums;
     if (!s->json) {
         double lost = sums->sent ? 100.0 * (sums->sent - sums->received) / sums->sent : 0;
-        printf("\n%s: %u sent, %u received, %.3g %% lost\n", s->host, sums->sent, sums->received, lost);
+        printf("\n%s: %u sent, %u received, %.3g %% lost\n", s->host.name, sums->sent, sums->received, lost);
         if (sums->received)
             printf("round trip min/avg/max %.3f/%.3f/%.3f ms\n", sums->least, sums->total / sums->received,
                    sums->most);
@@ -169,82 +134,15 @@ static int sum_up(const struct settings *s, const struct sums *sums)
     return sums->received ? EXIT_DONE : EXIT_FAILED;
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
+static json_t *make_arguments(const struct settings *s)
 {
-    interrupted = number;
-}
-
-static json_t *make_request(const struct settings *s)
-{
-    json_t *args =
-        json_pack("{s:s,s:I,s:I,s:I,s:I,s:b,s:I}", "to", s->address, "count", s->count, "interval",
-                  s->interval_ms, "size", s->size, "timeout", s->timeout_ms, "df", s->df, "vrf", s->vrf);
-    return json_pack("{s:s,s:s,s:o}", "cmd", "call", "command", "ping", "args", args);
-}
-
-static int follow(const struct settings *s, struct client *client)
-{
-    struct sums sums = {.sent = 0};
-    bool more = true;
-    while (more && !interrupted) {
-        json_t *answer = client_receive(client, -1);
-        if (!answer && interrupted)
-            break;
-        if (!answer)
-            return fail(EXIT_NO_STACK, "the stack has ended");
-        more = json_is_true(json_object_get(answer, "more"));
-        const char *error = json_string_value(json_object_get(answer, "error"));
-        if (error && !more) {
-            fail(EXIT_FAILED, "%s", error);
-            json_decref(answer);
-            return EXIT_FAILED;
-        }
-        take_answer(&sums, answer, s->json);
-        fflush(stdout);
-        json_decref(answer);
-    }
-    return sum_up(s, &sums);
-}
-
-/* The address that pings go to: what was given, or what the stack's name servers say that it is. */
-static int find_address(struct settings *s, struct client *client)
-{
-    uint8_t bytes[16];
-    if (inet_pton(AF_INET, s->host, bytes) == 1 || inet_pton(AF_INET6, s->host, bytes) == 1) {
-        snprintf(s->address, sizeof(s->address), "%s", s->host);
-        return EXIT_DONE;
-    }
-    json_t *answer;
-    json_t *request = json_pack("{s:s,s:s,s:s,s:{s:s}}", "cmd", "call", "plugin", "core", "command",
-                                "resolve", "args", "name", s->host);
-    if (!client_send(client, request))
-        return fail(EXIT_NO_STACK, "the stack does not answer");
-    for (bool more = true; more;) {
-        answer = client_receive(client, -1); /* name servers may take their time */
-        if (!answer)
-            return interrupted ? EXIT_FAILED : fail(EXIT_NO_STACK, "the stack has ended");
-        const char *error = json_string_value(json_object_get(answer, "error"));
-        const char *address = json_string_value(json_object_get(answer, "address"));
-        if (error)
-            fail(EXIT_FAILED, "%s", error);
-        if (address && !*s->address)
-            snprintf(s->address, sizeof(s->address), "%s", address);
-        more = json_is_true(json_object_get(answer, "more"));
-        json_decref(answer);
-    }
-    if (!*s->address)
-        return EXIT_FAILED;
-    if (!s->json)
-        printf("%s is %s\n", s->host, s->address);
-    return EXIT_DONE;
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:b,s:I}", "to", s->host.address, "count", s->count, "interval",
+                     s->interval_ms, "size", s->size, "timeout", s->timeout_ms, "df", s->df, "vrf", s->vrf);
 }
 
 static int ping(int argc, char **argv)
 {
     struct settings s = {.interval_ms = 1000, .timeout_ms = 1000, .size = 56};
-    struct sigaction interrupt = {.sa_handler = on_interrupt};
     struct client *client;
     int code = read_arguments(argc, argv, &s);
     if (code >= 0)
@@ -252,13 +150,12 @@ static int ping(int argc, char **argv)
     code = client_open(&s.target, &client);
     if (code)
         return code;
-    sigaction(SIGINT, &interrupt, NULL);
-    code = find_address(&s, client);
+    catch_interrupt();
+    code = find_host(&s.host, client, !s.json);
     if (code == EXIT_DONE)
-        code = client_send(client, make_request(&s)) ? follow(&s, client)
-                                                     : fail(EXIT_NO_STACK, "the stack does not answer");
+        code = ask_echoes(client, make_arguments(&s), take_answer, &s);
     client_close(client);
-    return code;
+    return code == EXIT_DONE ? sum_up(&s) : code;
 }
 
 const struct verb verb_ping = {

@@ -6,14 +6,6 @@
 
 #include "tool.h"
 
-static const struct option options[] = {
-    {"control", required_argument, NULL, OPTION_CONTROL},
-    {"stack", required_argument, NULL, OPTION_STACK},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
-};
-
 static void print_changes(const json_t *answer)
 {
     const json_t *changes = json_object_get(answer, "changes");
@@ -28,18 +20,12 @@ static int reload(int argc, char **argv)
     struct target target = {.control = NULL};
     char path[PATH_MAX];
     bool json = false;
-    int done, option;
-    while ((option = next_option(&verb_reload, argc, argv, "", options, &done)) >= 0) {
-        if (option == OPTION_JSON)
-            json = true;
-        else
-            *(option == OPTION_CONTROL ? &target.control : &target.stack) = optarg;
-    }
+    int done = read_target(&verb_reload, argc, argv, &target, &json);
     if (done >= 0)
         return done;
     if (argc - optind > 1)
         return usage(&verb_reload, "at most one file, please");
-    json_t *request = json_pack("{s:s}", "cmd", "reload"), *answer;
+    json_t *request = json_pack("{s:s}", "cmd", "reload");
     if (optind < argc) {
         if (!realpath(argv[optind], path)) {
             json_decref(request);
@@ -47,15 +33,7 @@ static int reload(int argc, char **argv)
         }
         json_object_set_new(request, "path", json_string(path));
     }
-    int code = ask_stack(&target, request, &answer);
-    if (code)
-        return code;
-    if (json)
-        print_json(answer);
-    else
-        print_changes(answer);
-    json_decref(answer);
-    return EXIT_DONE;
+    return ask_and_print(&target, request, json, print_changes);
 }
 
 const struct verb verb_reload = {

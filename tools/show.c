@@ -300,20 +300,9 @@ static const struct option options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"offset", required_argument, NULL, OPTION_OFFSET},
-    {"control", required_argument, NULL, OPTION_CONTROL},
-    {"stack", required_argument, NULL, OPTION_STACK},
-    {"help", no_argument, NULL, OPTION_HELP},
+    TARGET_OPTIONS,
     {NULL, 0, NULL, 0},
 };
-
-static int read_number(const char *name, json_int_t *number)
-{
-    char *end;
-    *number = strtoll(optarg, &end, 10);
-    if (*number >= 0 && *optarg && !*end)
-        return 0;
-    return usage(&verb_show, "--%s %s: expected a number", name, optarg);
-}
 
 static int set_option(struct settings *s, int option)
 {
@@ -325,15 +314,11 @@ static int set_option(struct settings *s, int option)
         s->all = true;
         break;
     case OPTION_LIMIT:
-        return read_number("limit", &s->limit);
+        return read_number(&verb_show, "--limit", 0, 1e9, 1, &s->limit);
     case OPTION_OFFSET:
-        return read_number("offset", &s->offset);
-    case OPTION_CONTROL:
-        s->target.control = optarg;
-        break;
-    case OPTION_STACK:
-        s->target.stack = optarg;
-        break;
+        return read_number(&verb_show, "--offset", 0, 1e9, 1, &s->offset);
+    default:
+        set_target(&s->target, option);
     }
     return 0;
 }

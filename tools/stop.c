@@ -1,13 +1,6 @@
 /* stop.c: `tenon stop`: ends a running stack. */
 #include "tool.h"
 
-static const struct option options[] = {
-    {"control", required_argument, NULL, OPTION_CONTROL},
-    {"stack", required_argument, NULL, OPTION_STACK},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
-};
-
 /* The stack closes the connection as the last thing but freeing its memory. */
 static int wait_for_end(struct client *client)
 {
@@ -21,9 +14,7 @@ static int stop(int argc, char **argv)
     struct target target = {.control = NULL};
     struct client *client;
     json_t *answer;
-    int done, option;
-    while ((option = next_option(&verb_stop, argc, argv, "", options, &done)) >= 0)
-        *(option == OPTION_CONTROL ? &target.control : &target.stack) = optarg;
+    int done = read_target(&verb_stop, argc, argv, &target, NULL);
     if (done >= 0)
         return done;
     if (optind < argc)

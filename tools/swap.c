@@ -6,14 +6,6 @@
 
 #include "tool.h"
 
-static const struct option options[] = {
-    {"control", required_argument, NULL, OPTION_CONTROL},
-    {"stack", required_argument, NULL, OPTION_STACK},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
-};
-
 static void print_build(const char *title, const json_t *build)
 {
     const char *id = json_string_value(json_object_get(build, "build-id"));
@@ -38,19 +30,13 @@ static int swap(int argc, char **argv)
     struct target target = {.control = NULL};
     char path[PATH_MAX];
     bool json = false;
-    int done, option;
-    while ((option = next_option(&verb_swap, argc, argv, "", options, &done)) >= 0) {
-        if (option == OPTION_JSON)
-            json = true;
-        else
-            *(option == OPTION_CONTROL ? &target.control : &target.stack) = optarg;
-    }
+    int done = read_target(&verb_swap, argc, argv, &target, &json);
     if (done >= 0)
         return done;
     if (argc - optind < 1 || argc - optind > 2)
         return usage(&verb_swap,
                      argc == optind ? "which plugin?" : "a plugin's name and at most one file, please");
-    json_t *request = json_pack("{s:s,s:s}", "cmd", "swap", "plugin", argv[optind]), *answer;
+    json_t *request = json_pack("{s:s,s:s}", "cmd", "swap", "plugin", argv[optind]);
     if (argc - optind == 2) {
         if (!realpath(argv[optind + 1], path)) {
             json_decref(request);
@@ -58,15 +44,7 @@ static int swap(int argc, char **argv)
         }
         json_object_set_new(request, "path", json_string(path));
     }
-    int code = ask_stack(&target, request, &answer);
-    if (code)
-        return code;
-    if (json)
-        print_json(answer);
-    else
-        print_swap(answer);
-    json_decref(answer);
-    return EXIT_DONE;
+    return ask_and_print(&target, request, json, print_swap);
 }
 
 const struct verb verb_swap = {

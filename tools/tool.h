@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -48,10 +49,21 @@ TN_PRINTF(2, 3) int fail(int code, const char *fmt, ...);
 TN_PRINTF(2, 3) int usage(const struct verb *verb, const char *fmt, ...);
 void print_help(const struct verb *verb);
 
+/* The argument of an option, a number between the bounds, times `unit`, to *out. 0, or EXIT_USAGE after saying what is wrong. */
+int read_number(const struct verb *verb, const char *name, double least, double most, double unit,
+                json_int_t *out);
+
 /* The next option as getopt_long() gives it, or -1 at the end. --help is printed, and what is wrong said,
  * here: *done is then set to the exit code, which is negative before. */
 int next_option(const struct verb *verb, int argc, char **argv, const char *letters,
                 const struct option *options, int *done);
+
+/* What every verb takes that talks to a stack, for its list of options. */
+#define TARGET_OPTIONS                                                                                      \
+    {"control", required_argument, NULL, OPTION_CONTROL}, {"stack", required_argument, NULL, OPTION_STACK}, \
+    {                                                                                                       \
+        "help", no_argument, NULL, OPTION_HELP                                                              \
+    }
 
 /* ---- file.c ---- */
 
@@ -81,6 +93,11 @@ struct target {
 
 struct client;
 
+/* Takes --control and --stack. False: another option. */
+bool set_target(struct target *target, int option);
+/* The arguments of a verb without options of its own, but --json where `json` is not NULL. Negative, or the exit code. */
+int read_target(const struct verb *verb, int argc, char **argv, struct target *target, bool *json);
+
 /* 0, or an exit code after saying what is wrong. */
 int client_open(const struct target *target, struct client **client);
 void client_close(struct client *client);
@@ -93,8 +110,31 @@ json_t *client_receive(struct client *client, int milliseconds);
 int client_ask(struct client *client, json_t *request, json_t **answer);
 /* client_open(), client_ask() and client_close() in one. */
 int ask_stack(const struct target *target, json_t *request, json_t **answer);
+/* ask_stack(), and what came of it: the answer as it came, or as `print` prints it. */
+int ask_and_print(const struct target *target, json_t *request, bool json,
+                  void (*print)(const json_t *answer));
 /* Prints an object as one line. */
 void print_json(const json_t *object);
+
+/* ---- echo.c: echo requests ---- */
+
+struct host {
+    const char *name; /* as it was given */
+    char address[INET6_ADDRSTRLEN];
+};
+
+/* Takes what is left of the arguments: one address or name. Negative, or the exit code after saying what is wrong. */
+int read_host(const struct verb *verb, int argc, char **argv, struct host *host);
+/* Ctrl-C ends what follows, not the program. */
+void catch_interrupt(void);
+bool interrupted(void);
+/* Fills in the address: what was given, or what the stack's name servers say; `tell`: that is printed. EXIT_DONE, or the exit
+ * code after saying what is wrong. */
+int find_host(struct host *host, struct client *client, bool tell);
+/* Has the stack send echo requests (reference to `args` taken), and calls `take` with what becomes of each. EXIT_DONE when all have
+ * come or Ctrl-C was pressed, or the exit code after saying what is wrong. */
+int ask_echoes(struct client *client, json_t *args, void (*take)(void *context, json_t *answer),
+               void *context);
 
 /* ---- table.c ---- */
 

@@ -5,17 +5,15 @@
 #include "tool.h"
 
 static const struct option options[] = {
-    {"control", required_argument, NULL, OPTION_CONTROL},
-    {"stack", required_argument, NULL, OPTION_STACK},
     {"count", required_argument, NULL, 'c'},
     {"json", no_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, OPTION_HELP},
+    TARGET_OPTIONS,
     {NULL, 0, NULL, 0},
 };
 
 struct settings {
     struct target target;
-    long count; /* lines; 0: no end */
+    json_int_t count; /* lines; 0: no end */
     bool json;
 };
 
@@ -34,7 +32,7 @@ static void print_line(const struct settings *s, const json_t *answer)
 static int follow(const struct settings *s, struct client *client)
 {
     json_t *answer;
-    long lines = 0;
+    json_int_t lines = 0;
     while ((answer = client_receive(client, -1))) {
         bool is_line = json_is_string(json_object_get(answer, "line"));
         if (is_line)
@@ -50,22 +48,14 @@ static int follow(const struct settings *s, struct client *client)
 
 static int set_option(struct settings *s, int option)
 {
-    char *end;
     switch (option) {
-    case OPTION_CONTROL:
-        s->target.control = optarg;
-        break;
-    case OPTION_STACK:
-        s->target.stack = optarg;
-        break;
     case OPTION_JSON:
         s->json = true;
         break;
     case 'c':
-        s->count = strtol(optarg, &end, 10);
-        if (s->count <= 0 || *end)
-            return usage(&verb_trace, "-c %s: expected a number from 1", optarg);
-        break;
+        return read_number(&verb_trace, "-c", 1, 1e9, 1, &s->count);
+    default:
+        set_target(&s->target, option);
     }
     return 0;
 }

@@ -2,9 +2,6 @@
  *
  * The plugin that has the command "ping" is asked for echo requests with a time to live of 1, 2, and so on. The router at
  * which that ends says so, and thereby who it is (RFC 792). */
-#include <arpa/inet.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tool.h"
@@ -13,12 +10,13 @@ struct settings {
     struct target target;
     json_int_t max_hops, queries, timeout_ms, size, vrf;
     bool json;
-    const char *address;
+    struct host host;
 };
 
 /* What came of one hop's requests. */
 struct hop {
-    bool reached; /* the address itself has answered, or somebody said that nobody else will */
+    const char *address; /* that is looked for */
+    bool reached;        /* the address itself has answered, or somebody said that nobody else will */
     json_t *answers;
 };
 
@@ -33,47 +31,30 @@ static const struct option options[] = {
     {"size", required_argument, NULL, 's'},
     {"vrf", required_argument, NULL, OPTION_VRF},
     {"json", no_argument, NULL, OPTION_JSON},
-    {"control", required_argument, NULL, OPTION_CONTROL},
-    {"stack", required_argument, NULL, OPTION_STACK},
-    {"help", no_argument, NULL, OPTION_HELP},
+    TARGET_OPTIONS,
     {NULL, 0, NULL, 0},
 };
 
 /* ---- Arguments ---- */
 
-static int read_number(const char *name, double least, double most, double unit, json_int_t *out)
-{
-    char *end;
-    double value = strtod(optarg, &end);
-    if (end == optarg || *end || !(value >= least && value <= most))
-        return usage(&verb_traceroute, "%s %s: expected a number from %.*f to %.0f", name, optarg,
-                     least < 1 && least > 0 ? 2 : 0, least, most);
-    *out = (json_int_t)(value * unit);
-    return 0;
-}
-
 static int set_option(struct settings *s, int option)
 {
     switch (option) {
     case 'm':
-        return read_number("-m", 1, 255, 1, &s->max_hops);
+        return read_number(&verb_traceroute, "-m", 1, 255, 1, &s->max_hops);
     case 'q':
-        return read_number("-q", 1, 10, 1, &s->queries);
+        return read_number(&verb_traceroute, "-q", 1, 10, 1, &s->queries);
     case 'w':
-        return read_number("-w", 0.01, 60, 1000, &s->timeout_ms);
+        return read_number(&verb_traceroute, "-w", 0.01, 60, 1000, &s->timeout_ms);
     case 's':
-        return read_number("-s", 0, 65507, 1, &s->size);
+        return read_number(&verb_traceroute, "-s", 0, 65507, 1, &s->size);
     case OPTION_VRF:
-        return read_number("--vrf", 0, TN_VRF_MAX, 1, &s->vrf);
+        return read_number(&verb_traceroute, "--vrf", 0, TN_VRF_MAX, 1, &s->vrf);
     case OPTION_JSON:
         s->json = true;
         break;
-    case OPTION_CONTROL:
-        s->target.control = optarg;
-        break;
-    case OPTION_STACK:
-        s->target.stack = optarg;
-        break;
+    default:
+        set_target(&s->target, option);
     }
     return 0;
 }
@@ -81,7 +62,6 @@ static int set_option(struct settings *s, int option)
 static int read_arguments(int argc, char **argv, struct settings *s)
 {
     int done, option;
-    uint8_t bytes[4];
     while ((option = next_option(&verb_traceroute, argc, argv, "m:q:w:s:", options, &done)) >= 0) {
         int code = set_option(s, option);
         if (code)
@@ -89,12 +69,7 @@ static int read_arguments(int argc, char **argv, struct settings *s)
     }
     if (done >= 0)
         return done;
-    if (argc - optind != 1)
-        return usage(&verb_traceroute, optind == argc ? "which address?" : "one address, please");
-    s->address = argv[optind];
-    if (inet_pton(AF_INET, s->address, bytes) != 1)
-        return usage(&verb_traceroute, "found '%s', expected an IPv4 address", s->address);
-    return -1;
+    return read_host(&verb_traceroute, argc, argv, &s->host);
 }
 
 /* ---- Hops ---- */
@@ -147,69 +122,46 @@ static void print_hop(json_int_t ttl, const json_t *answers)
     printf("\n");
 }
 
-static void take_answer(const struct settings *s, struct hop *hop, json_t *answer)
+static void take_answer(void *context, json_t *answer)
 {
+    struct hop *hop = context;
     if (!json_object_get(answer, "seq"))
         return;
-    const char *from = text_of(answer, "from");
-    if (strcmp(from, s->address) == 0 || *mark_of(answer))
+    if (strcmp(text_of(answer, "from"), hop->address) == 0 || *mark_of(answer))
         hop->reached = true;
     json_object_del(answer, "more");
     json_array_append(hop->answers, answer);
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
-{
-    interrupted = number;
-}
-
-/* -1, or the exit code with which it ends. */
 static int ask_hop(const struct settings *s, struct client *client, json_int_t ttl, struct hop *hop)
 {
     json_t *args =
-        json_pack("{s:s,s:I,s:i,s:I,s:I,s:I,s:I}", "to", s->address, "count", s->queries, "interval", 20,
+        json_pack("{s:s,s:I,s:i,s:I,s:I,s:I,s:I}", "to", s->host.address, "count", s->queries, "interval", 20,
                   "size", s->size, "timeout", s->timeout_ms, "ttl", ttl, "vrf", s->vrf);
-    if (!client_send(client, json_pack("{s:s,s:s,s:o}", "cmd", "call", "command", "ping", "args", args)))
-        return fail(EXIT_NO_STACK, "the stack does not answer");
-    for (bool more = true; more;) {
-        json_t *answer = client_receive(client, -1);
-        if (!answer)
-            return interrupted ? EXIT_FAILED : fail(EXIT_NO_STACK, "the stack has ended");
-        more = json_is_true(json_object_get(answer, "more"));
-        const char *error = json_string_value(json_object_get(answer, "error"));
-        if (error && !more) {
-            fail(EXIT_FAILED, "%s", error);
-            json_decref(answer);
-            return EXIT_FAILED;
-        }
-        take_answer(s, hop, answer);
-        json_decref(answer);
-    }
-    return -1;
+    int code = ask_echoes(client, args, take_answer, hop);
+    return code == EXIT_DONE && interrupted() ? EXIT_FAILED : code;
 }
 
 static int follow(const struct settings *s, struct client *client)
 {
-    struct hop hop = {.reached = false};
+    struct hop hop = {.address = s->host.address};
     if (!s->json)
         printf("the way to %s, at most %" JSON_INTEGER_FORMAT " hops, %" JSON_INTEGER_FORMAT
                " bytes of data\n",
-               s->address, s->max_hops, s->size);
-    for (json_int_t ttl = 1; ttl <= s->max_hops && !hop.reached && !interrupted; ttl++) {
+               s->host.address, s->max_hops, s->size);
+    for (json_int_t ttl = 1; ttl <= s->max_hops && !hop.reached; ttl++) {
         hop.answers = json_array();
         int code = ask_hop(s, client, ttl, &hop);
-        if (code < 0 && s->json) {
+        if (code == EXIT_DONE && s->json) {
             json_t *line = json_pack("{s:I,s:O}", "hop", ttl, "answers", hop.answers);
             print_json(line);
             json_decref(line);
-        } else if (code < 0) {
+        } else if (code == EXIT_DONE) {
             print_hop(ttl, hop.answers);
         }
         fflush(stdout);
         json_decref(hop.answers);
-        if (code >= 0)
+        if (code != EXIT_DONE)
             return code;
     }
     return hop.reached ? EXIT_DONE : EXIT_FAILED;
@@ -217,8 +169,7 @@ static int follow(const struct settings *s, struct client *client)
 
 static int traceroute(int argc, char **argv)
 {
-    struct settings s = {.address = "", .max_hops = 30, .queries = 3, .timeout_ms = 1000, .size = 32};
-    struct sigaction interrupt = {.sa_handler = on_interrupt};
+    struct settings s = {.max_hops = 30, .queries = 3, .timeout_ms = 1000, .size = 32};
     struct client *client;
     int code = read_arguments(argc, argv, &s);
     if (code >= 0)
@@ -226,16 +177,19 @@ static int traceroute(int argc, char **argv)
     code = client_open(&s.target, &client);
     if (code)
         return code;
-    sigaction(SIGINT, &interrupt, NULL);
-    code = follow(&s, client);
+    catch_interrupt();
+    code = find_host(&s.host, client, !s.json);
+    if (code == EXIT_DONE)
+        code = follow(&s, client);
     client_close(client);
     return code;
 }
 
 const struct verb verb_traceroute = {
     .name = "traceroute",
-    .summary = "finds the routers on the way to an address",
-    .help = "usage: tenon traceroute ADDRESS [OPTIONS]\n\n"
+    .summary = "finds the routers on the way to an address or a name",
+    .help = "usage: tenon traceroute ADDRESS|NAME [OPTIONS]\n\n"
+            "A NAME is asked for at the stack's name servers (stack.yaml, DHCP).\n\n"
             "  -m, --max-hops N     give up after N hops (30)\n"
             "  -q, --queries N      requests a hop (3)\n"
             "  -w, --timeout SECS   to wait for an answer (1)\n"

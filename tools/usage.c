@@ -1,5 +1,6 @@
 /* usage.c: arguments: what is wrong with them, and --help. */
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -83,4 +84,16 @@ int next_option(const struct verb *verb, int argc, char **argv, const char *lett
         return c;
     }
     return -1;
+}
+
+int read_number(const struct verb *verb, const char *name, double least, double most, double unit,
+                json_int_t *out)
+{
+    char *end;
+    double value = strtod(optarg, &end);
+    if (end == optarg || *end || !(value >= least && value <= most))
+        return usage(verb, "%s %s: expected a number from %.*f to %.0f", name, optarg,
+                     least < 1 && least > 0 ? 2 : 0, least, most);
+    *out = (json_int_t)(value * unit);
+    return 0;
 }

@@ -145,13 +145,14 @@ class Arguments(Case):
         self.assert_usage(tenon("ping", "-s", "70000", "10.0.7.1"), "-s 70000")
         self.assert_usage(tenon("ping", "-i", "soon", "10.0.7.1"), "-i soon")
         self.assert_usage(tenon("trace", "-c", "-1"), "-c -1")
+        self.assert_usage(tenon("traceroute", "-m", "256", "10.0.7.1"), "-m 256", "from 1 to 255")
         self.assert_usage(tenon("show", "--limit", "many"), "--limit many")
         self.assert_usage(tenon("run", "--log", "loud", "x"), "--log loud", "debug")
         self.assert_usage(tenon("run", "--user", "no-such-user", "x"), "no such user")
 
     def test_number_of_arguments(self):
         for arguments in (["run"], ["run", "a", "b"], ["check"], ["swap"], ["swap", "a", "b", "c"], ["reload", "a", "b"],
-                          ["stop", "a"], ["ping"], ["ping", "a", "b"], ["trace", "a"], ["version", "a"]):
+                          ["stop", "a"], ["ping"], ["ping", "a", "b"], ["traceroute"], ["traceroute", "a", "b"], ["trace", "a"], ["version", "a"]):
             self.assert_usage(tenon(*arguments), f"'tenon {arguments[0]} --help'")
 
     def test_options_that_exclude_each_other(self):
@@ -470,7 +471,9 @@ class PingAndTrace(Case):
 
     def test_what_is_no_address_is_wrong_usage(self):
         self.start()
-        self.assert_usage(self.ask("ping", "-c", "1", "10.0.7", status=2), "tenon ping: found '10.0.7', expected an IPv4 address or a name")
+        for verb in ("ping", "traceroute"):
+            for word in ("10.0.7", "a b", ""):
+                self.assert_usage(self.ask(verb, word, status=2), f"tenon {verb}: found '{word}', expected an IPv4 address or a name")
 
     def test_numbers_are_within_bounds(self):
         self.assert_usage(tenon("ping", "-c", "0", "10.0.7.7"), "-c 0: expected a number from 1 to 1000000000\n")
@@ -492,6 +495,29 @@ class PingAndTrace(Case):
         text = ping.communicate(timeout=20)[0]
         self.assertEqual(ping.returncode, 0)
         self.assertIn("0 % lost", text)
+
+    def test_traceroute(self):
+        self.start()
+        text = self.ask("traceroute", "-q", "2", "10.0.7.7").stdout
+        self.assertRegex(text, r"\n 1  10\.0\.7\.7 \d+\.\d{3} ms \d+\.\d{3} ms\n$")
+        text = self.ask("traceroute", "-q", "1", "-m", "2", "-w", "0.05", "10.0.7.99", status=1).stdout
+        self.assertTrue(text.endswith("\n 1  *\n 2  *\n"), text)
+
+    def test_ctrl_c_ends_traceroute(self):
+        self.start()
+        trace = subprocess.Popen([TENON, "traceroute", "--control", self.control(), "-w", "60", "10.0.7.99"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(trace.kill)
+        wait_until(lambda: self.waits(trace.pid), "it waits for an answer")
+        trace.send_signal(signal.SIGINT)
+        self.assertEqual(trace.communicate(timeout=20)[1], "")
+        self.assertEqual(trace.returncode, 1)
+
+    @staticmethod
+    def waits(pid):
+        """It catches SIGINT and sleeps."""
+        status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+        return status["State"].startswith("S") and int(status["SigCgt"], 16) & 1 << signal.SIGINT - 1
 
     def test_ping_without_its_plugin_is_status_1(self):
         self.start(text=CONFIG.replace("  icmp: {}\n", ""))

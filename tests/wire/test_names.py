@@ -53,6 +53,10 @@ class Names(harness.StackCase):
         self.assertIn(f"gate.wire.example is {KERNEL}", done.stdout)
         self.assertIn("1 received", done.stdout)
 
+    def test_traceroute_by_name(self):
+        done = self.stack.command("traceroute", "-q", 1, "gate.wire.example")
+        self.assertRegex(done.stdout, rf"^gate\.wire\.example is {KERNEL}\nthe way to {KERNEL}, .*\n 1  {KERNEL} \d")
+
     def test_short_name(self):
         self.assertEqual(self.resolve("gate"), [KERNEL])
 
@@ -62,9 +66,10 @@ class Names(harness.StackCase):
         self.assertEqual(self.stack.counter("tcp", "active-opens"), before + 1)
 
     def test_no_such_name(self):
-        done = self.stack.command("ping", "-c", "1", "nobody.wire.example", check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("there is no such name", done.stderr)
+        for verb in ("ping", "traceroute"):
+            done = self.stack.command(verb, "nobody.wire.example", check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("there is no such name", done.stderr)
 
 
 if __name__ == "__main__":
