@@ -1,7 +1,10 @@
 /* client: a TCP client with a stack of its own, as nc is one with the kernel's: what comes on standard input goes to the peer,
  * what the peer sends goes to standard output.
  *
+ *     cc -o client client.c $(pkg-config --cflags --libs tenon)
  *     echo hello | client stack.yaml 10.0.7.1 7
+ *
+ * (Run from the build tree, it finds the plugins by TENON_PLUGIN_PATH=build/release/plugins-out.)
  *
  * Its socket blocks: each call steps the stack until it is done. */
 #include <arpa/inet.h>

@@ -1,6 +1,7 @@
 /* server: a TCP server with a stack of its own: sends back what it receives, in capitals. One connection after the other, as
  * in a textbook; each call steps the stack until it is done, and the next connections wait in the accept queue.
  *
+ *     cc -o server server.c $(pkg-config --cflags --libs tenon)
  *     server stack.yaml 7007
  *
  * SIGINT and SIGTERM end it. */

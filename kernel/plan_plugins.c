@@ -25,8 +25,10 @@ static int fail_unknown(struct tn_plan_reader *r, const char *name, struct tn_po
     char **names;
     size_t count = tn_manifest_list(r->plugin_path, &names);
     if (!count)
-        return tn_plan_fail(r, at, "found the unknown plugin %s: there is no plugin in %s",
-                            tn_quote(quoted, name), tn_plugin_path(r->plugin_path));
+        return tn_plan_fail(
+            r, at,
+            "found the unknown plugin %s: there is no plugin in %s; TENON_PLUGIN_PATH says where they are",
+            tn_quote(quoted, name), tn_plugin_path(r->plugin_path));
     for (size_t i = 0; i < count; i++)
         tn_suggest_offer(&suggestion, names[i]);
     tn_suggest_text(&suggestion, &out);

@@ -220,7 +220,7 @@ class Describe(Case):
             self.assert_status(tenon(*arguments, "--plugin-path", self.dir), 1, f"tenon: there is no plugin in {self.dir}\n")
         path = self.config()
         self.assert_usage(tenon("check", path, "--plugin-path", "/nonexist"),
-                          f"{path}:8:3: found the unknown plugin 'ether': there is no plugin in /nonexist\n")
+                          f"{path}:8:3: found the unknown plugin 'ether': there is no plugin in /nonexist; TENON_PLUGIN_PATH says where they are\n")
         self.assertEqual(tenon("describe", "--list", "--plugin-path", self.dir).stdout, "")
 
 
@@ -623,6 +623,14 @@ class Papers(Case):
             self.assertIn(f".SS tenon {verb}", text)
             for option in self.options(verb) - {"--help"}:
                 self.assertIn(option, text, f"{verb} {option}")
+
+    def test_control_document_has_every_member_of_a_row(self):
+        text = (ROOT / "docs" / "control.md").read_text().split("### show")[1].split("### ")[0]
+        documented = {name: set(re.findall(r"`([a-z-]+)`", rest)) for name, rest in re.findall(r"(?m)^\| `([a-z-]+)` \| (.*) \|$", text)}
+        self.start()
+        for table in re.search(r"(?s)Tables: (.*?)\.", tenon("show", "--help").stdout)[1].replace("\n", " ").split(", "):
+            for row in json.loads(self.ask("show", "--json", "--all", table).stdout)["rows"]:
+                self.assertLessEqual(set(row), documented[table], table)
 
     @unittest.skipUnless(shutil.which("man"), "there is no man(1)")
     def test_man_pages_are_well_formed(self):
