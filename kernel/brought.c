@@ -28,12 +28,22 @@ int tn_core_address_add(struct tn_self *self, struct tn_interface *ifc, uint8_t 
     return err;
 }
 
+/* Connections from it would only wait for their end. */
+static int end_address(struct tn_stack *stack, const struct tn_address *address)
+{
+    struct tn_address found;
+    if (tn_address_find(stack, address->ifindex, address->family, &address->addr, &found) &&
+        found.owner == address->owner && found.state == TN_ADDRESS_IN_USE)
+        tn_sockets_abort_local(stack, found.family, found.vrf, &found.addr);
+    return tn_address_remove(stack, address);
+}
+
 int tn_core_address_remove(struct tn_self *self, struct tn_interface *ifc, uint8_t family,
                            const struct tn_addr *addr)
 {
     const struct tn_address address = {
         .addr = *addr, .ifindex = ifc->index, .family = family, .owner = self->slot};
-    return tn_address_remove(self->stack, &address);
+    return end_address(self->stack, &address);
 }
 
 static struct tn_route route_of(const struct tn_self *self, const struct tn_interface *ifc, uint8_t family,
@@ -147,5 +157,5 @@ void tn_brought_forget(struct tn_stack *stack, uint16_t owner, uint16_t ifindex)
     do {
         s = (struct search){.owner = owner, .ifindex = ifindex};
         tn_address_each(stack, find_address, &s);
-    } while (s.found && tn_address_remove(stack, &s.address) == 0);
+    } while (s.found && end_address(stack, &s.address) == 0);
 }

@@ -91,6 +91,13 @@ void tn_stop_address(struct tn_stack *stack, const struct tn_plan_interface *ifc
     (void)tn_address_remove(stack, &address);
 }
 
+void tn_end_address(struct tn_stack *stack, const struct tn_plan_interface *ifc,
+                    const struct tn_plan_address *plan)
+{
+    tn_sockets_abort_local(stack, plan->family, plan->vrf, &plan->addr);
+    tn_stop_address(stack, ifc, plan);
+}
+
 static struct tn_route route_of(struct tn_stack *stack, const struct tn_plan_interface *ifc,
                                 const struct tn_plan_route *r)
 {

@@ -23,6 +23,9 @@ int tn_start_listen(struct tn_stack *stack, const struct tn_plan_plugin *service
 void tn_stop_interface(struct tn_stack *stack, struct tn_ifc *ifc);
 void tn_stop_address(struct tn_stack *stack, const struct tn_plan_interface *ifc,
                      const struct tn_plan_address *address);
+/* The same for good: connections from it are reset (tn_sockets_abort_local) while they can be told. */
+void tn_end_address(struct tn_stack *stack, const struct tn_plan_interface *ifc,
+                    const struct tn_plan_address *address);
 void tn_stop_route(struct tn_stack *stack, const struct tn_plan_interface *ifc,
                    const struct tn_plan_route *route);
 void tn_stop_listen(struct tn_stack *stack, const struct tn_plan_plugin *service,

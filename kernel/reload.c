@@ -4,7 +4,8 @@
  * in which every new thing finds what it needs (old listeners, routes and addresses go first, so that others
  * may take their place; then plugins, options, interfaces, addresses, routes, listeners come). If one fails,
  * those done are undone, last first. Only when all are done, what is no longer wanted is ended, which can't
- * fail. What a running stack cannot change at all is refused before the first step. */
+ * fail: also the addresses that are nowhere in the new configuration, since connections from them are reset, which cannot be
+ * undone. What a running stack cannot change at all is refused before the first step. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -100,6 +101,18 @@ static bool has_address(const struct tn_plan_interface *ifc, const struct tn_pla
             tn_addr_equal(&a->addr, &b->addr))
             return true;
     }
+    return false;
+}
+
+/* Anywhere: connections from it go on. */
+static bool plan_has_address(const struct tn_plan *plan, const struct tn_plan_address *a)
+{
+    for (size_t i = 0; i < plan->interface_count; i++)
+        for (size_t j = 0; j < plan->interfaces[i].address_count; j++) {
+            const struct tn_plan_address *b = &plan->interfaces[i].addresses[j];
+            if (a->family == b->family && a->vrf == b->vrf && tn_addr_equal(&a->addr, &b->addr))
+                return true;
+        }
     return false;
 }
 
@@ -205,7 +218,7 @@ static void plan_removals(struct reload *r)
             if (!has_route(new, &old->routes[j]))
                 add_step(r, (struct step){.kind = STEP_REMOVE_ROUTE, .ifc = old, .item = &old->routes[j]});
         for (size_t j = 0; j < old->address_count; j++)
-            if (!has_address(new, &old->addresses[j]))
+            if (!has_address(new, &old->addresses[j]) && plan_has_address(r->new, &old->addresses[j]))
                 add_step(r,
                          (struct step){.kind = STEP_REMOVE_ADDRESS, .ifc = old, .item = &old->addresses[j]});
     }
@@ -416,9 +429,24 @@ static void report_step(struct tn_text *out, const struct step *s)
 
 /* ---- The whole ---- */
 
-/* Ends what the new plan no longer has; claims, listeners and addresses are gone already. */
+static void end_addresses(struct reload *r)
+{
+    for (size_t i = 0; i < r->old->interface_count; i++) {
+        const struct tn_plan_interface *old = &r->old->interfaces[i];
+        for (size_t j = 0; j < old->address_count; j++) {
+            if (plan_has_address(r->new, &old->addresses[j]))
+                continue;
+            tn_end_address(r->stack, old, &old->addresses[j]);
+            report_step(&r->report,
+                        &(struct step){.kind = STEP_REMOVE_ADDRESS, .ifc = old, .item = &old->addresses[j]});
+        }
+    }
+}
+
+/* Ends what the new plan no longer has; claims and listeners are gone already. */
 static void end_the_rest(struct reload *r)
 {
+    end_addresses(r);
     for (size_t i = r->old->plugin_count; i-- > 0;)
         if (r->old->plugins[i].section != TN_SECTION_DRIVER && !find_plugin(r->new, r->old->plugins[i].name))
             tn_slot_destroy(r->stack, tn_slot_by_name(r->stack, r->old->plugins[i].name));

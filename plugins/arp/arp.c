@@ -164,6 +164,12 @@ static int arp_start(struct tn_self *self, struct tn_text *why)
     return -ENOMEM;
 }
 
+static int arp_reconfigure(struct tn_self *self, struct tn_text *why)
+{
+    arp_look_for_taken(self);
+    return 0;
+}
+
 static const struct tn_option arp_option_list[] = {
     {"conflict-detection", TN_OPTION_CHOICE, offsetof(struct arp_options, detection)},
     {"defend", TN_OPTION_CHOICE, offsetof(struct arp_options, defence)},
@@ -195,7 +201,7 @@ static const struct tn_plugin arp_plugin = {
     .name = "arp",
     .version = "0.1.0",
     .kind = "protocol",
-    .schema = "arp/2",
+    .schema = "arp/3",
     .state_size = sizeof(struct arp_state),
     .options_size = sizeof(struct arp_options),
     .options = arp_option_list,
@@ -203,6 +209,7 @@ static const struct tn_plugin arp_plugin = {
     .timers = arp_timers,
     .timer_count = TN_ARRAY_SIZE(arp_timers),
     .start = arp_start,
+    .reconfigure = arp_reconfigure,
     .claims = arp_claims,
     .claim_count = TN_ARRAY_SIZE(arp_claims),
     .inputs = arp_inputs,

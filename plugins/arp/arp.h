@@ -87,6 +87,7 @@ enum arp_phase {
     ARP_LOOKING,
     ARP_ANNOUNCING,
     ARP_HELD,
+    ARP_TAKEN,
     ARP_LOST,
 };
 
@@ -107,7 +108,10 @@ struct arp_claim {
 struct arp_state {
     struct tn_slab *claims; /* struct arp_claim */
     struct arp_claim *bucket[ARP_BUCKETS];
-    uint16_t conflicts[ARP_INTERFACES_MAX + 1]; /* since the interface has claimed its first address */
+    struct arp_trouble {
+        tn_time last;                  /* conflict */
+        uint16_t conflicts;            /* before it, each not long after the one before, and itself */
+    } trouble[ARP_INTERFACES_MAX + 1]; /* by interface */
 };
 
 static inline struct arp_state *arp_state(struct tn_self *self)
@@ -135,6 +139,7 @@ void arp_send_announcement(struct tn_self *self, struct tn_interface *ifc, const
 /* struct tn_resolver_ops */
 bool arp_claim(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr, bool brought);
 void arp_release(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr);
+void arp_look_for_taken(struct tn_self *self);
 void arp_claim_timer(struct tn_self *self, struct tn_timer *timer);
 /* Whether the packet, which another station sent, says that it uses or wants an address that is claimed here. If so, what is to be
  * done about it is done, and nothing is to be learned from the packet. */

@@ -5,13 +5,15 @@
  *     LOOKING     probes are sent; an answer, or another station's probe for it, says that it is taken
  *     ANNOUNCING  it is ours: the link is told, twice
  *     HELD        it is in use; who else speaks with it is told off, or the address is given up
+ *     TAKEN       detection is off: it is in use, and nobody was asked
  *     LOST        another station has it. An address that a plugin brought is released by the core; one of stack.yaml is looked for again
  *                 after a while, because nobody else can choose another in its place
  *
  * The core uses the address when LOOKING is over; an address of stack.yaml, which worked yesterday, also before, unless detection is
  * strict: so a host answers at once when it is started, and a conflict is found a moment later instead of not at all.
  *
- * After max-conflicts conflicts on an interface, each look waits for rate-limit-interval (§2.1.1). */
+ * After max-conflicts conflicts on an interface, each look waits for rate-limit-interval (§2.1.1), until there was none for ten
+ * times as long: hosts run for years, and a conflict a year is no storm. */
 #include "arp.h"
 
 /* ---- Records ---- */
@@ -29,9 +31,22 @@ static struct arp_claim *find(struct tn_self *self, uint16_t ifindex, const uint
     return c;
 }
 
+/* How many conflicts there were lately: after ten times the interval without one, they are forgotten. */
 static uint16_t *conflicts_on(struct tn_self *self, uint16_t ifindex)
 {
-    return &arp_state(self)->conflicts[tn_min(ifindex, ARP_INTERFACES_MAX)];
+    struct arp_trouble *t = &arp_state(self)->trouble[tn_min(ifindex, ARP_INTERFACES_MAX)];
+    if (self->core->now(self) - t->last >= 10 * arp_options(self)->rate_limit_interval)
+        t->conflicts = 0;
+    return &t->conflicts;
+}
+
+static void count_conflict(struct tn_self *self, uint16_t ifindex)
+{
+    uint16_t *conflicts = conflicts_on(self, ifindex);
+    tn_count(self, ARP_CONFLICTS);
+    if (*conflicts < UINT16_MAX)
+        ++*conflicts;
+    arp_state(self)->trouble[tn_min(ifindex, ARP_INTERFACES_MAX)].last = self->core->now(self);
 }
 
 /* ---- Times ---- */
@@ -119,12 +134,11 @@ void arp_claim_timer(struct tn_self *self, struct tn_timer *timer)
 bool arp_claim(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr, bool brought)
 {
     const struct arp_options *o = arp_options(self);
-    struct arp_claim *claim = NULL;
+    struct arp_claim *claim;
     bool link_local = tn_ipv4_is_link_local(addr->bytes); /* RFC 3927 §2.2: always looked for first */
     if (ifc->lladdr_len != ARP_LLADDR_LEN)
         return true;
-    if (o->detection != ARP_DETECTION_OFF || link_local)
-        claim = self->core->slab_alloc(arp_state(self)->claims);
+    claim = self->core->slab_alloc(arp_state(self)->claims);
     if (!claim) {
         arp_send_announcement(self, ifc, addr);
         return true;
@@ -134,8 +148,24 @@ bool arp_claim(struct tn_self *self, struct tn_interface *ifc, const struct tn_a
     claim->ifindex = ifc->index;
     claim->next = *bucket;
     *bucket = claim;
+    if (o->detection == ARP_DETECTION_OFF && !link_local) {
+        set_phase(claim, ARP_TAKEN);
+        arp_send_announcement(self, ifc, addr);
+        return true;
+    }
     begin_looking(self, claim);
     return o->detection == ARP_DETECTION_OPTIMISTIC && !brought && !link_local;
+}
+
+/* Detection may have been switched on: addresses that were taken without a look are looked for, while they are used. */
+void arp_look_for_taken(struct tn_self *self)
+{
+    if (arp_options(self)->detection == ARP_DETECTION_OFF)
+        return;
+    for (unsigned i = 0; i < ARP_BUCKETS; i++)
+        for (struct arp_claim *c = arp_state(self)->bucket[i]; c; c = c->next)
+            if (c->phase == ARP_TAKEN)
+                begin_looking(self, c);
 }
 
 void arp_release(struct tn_self *self, struct tn_interface *ifc, const struct tn_addr *addr)
@@ -220,12 +250,10 @@ static struct arp_claim *disputed(struct tn_self *self, const struct tn_interfac
 bool arp_conflict(struct tn_self *self, struct tn_interface *ifc, const struct tn_arp_packet *arp)
 {
     struct arp_claim *claim = disputed(self, ifc, arp);
-    if (!claim || claim->phase == ARP_LOST || is_own_lladdr(self, arp->sender_lladdr))
+    if (!claim || claim->phase == ARP_LOST || claim->phase == ARP_TAKEN ||
+        is_own_lladdr(self, arp->sender_lladdr))
         return false;
-    uint16_t *conflicts = conflicts_on(self, ifc->index);
-    tn_count(self, ARP_CONFLICTS);
-    if (*conflicts < UINT16_MAX)
-        ++*conflicts;
+    count_conflict(self, ifc->index);
     if (claim->phase == ARP_LOOKING || arp_options(self)->defence == ARP_DEFENCE_NEVER)
         lose(self, ifc, claim, arp->sender_lladdr);
     else

@@ -7,12 +7,6 @@
 
 #include "ipv4.h"
 
-/* RFC 3927 §2.7 */
-static bool ipv4_is_link_local(const struct tn_addr *addr)
-{
-    return addr->bytes[0] == 169 && addr->bytes[1] == 254;
-}
-
 static int ipv4_refuse(struct tn_self *self, struct tn_packet *packet, enum tn_reject why, uint32_t info,
                        unsigned drop)
 {
@@ -84,7 +78,7 @@ static int ipv4_forward_check(struct tn_self *self, struct tn_packet *packet, st
     struct tn_addr unused = {.half = {0, 0}};
     if (packet->flags & (TN_PKT_LINK_BROADCAST | TN_PKT_LINK_MULTICAST))
         return IPV4_DROP_LINK_BROADCAST; /* RFC 1812 §5.3.4 */
-    if (ipv4_is_link_local(&packet->src) || ipv4_is_link_local(&packet->dst))
+    if (tn_ipv4_is_link_local(packet->src.bytes) || tn_ipv4_is_link_local(packet->dst.bytes))
         return IPV4_DROP_NOT_FOR_US;
     int err = self->core->path_find(self, AF_INET, packet->vrf, &unused, &packet->dst, path);
     if (err < 0)

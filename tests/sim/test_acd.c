@@ -256,6 +256,61 @@ static void looks_are_a_minute_apart_after_ten_conflicts(void **state)
     finish();
 }
 
+static void conflicts_are_forgotten_after_a_quiet_time(void **state)
+{
+    net_begin(&net, YAML("{ conflict-detection: strict, rate-limit-interval: 1s }"));
+    for (int i = 0; i < 10; i++) {
+        (void)wait_for(5 * TN_SEC, probe(NET_OWN, "10.0.7.7"));
+        say(announcement(NET_OTHER, "10.0.7.7"));
+    }
+    net_pass(&net, 11 * TN_SEC); /* ten intervals */
+    (void)net_take_all(&net);
+    assert_true(answers("10.0.7.7"));
+    for (int i = 0; i < 2; i++) /* lost again */
+        say(announcement(NET_OTHER, "10.0.7.7"));
+    tn_time lost = tn_sim_now(net.sim);
+    expect_span(wait_for(10 * TN_SEC, probe(NET_OWN, "10.0.7.7")) - lost, 1000,
+                2000); /* the interval, once */
+    finish();
+}
+
+/* ---- Detection that comes later ---- */
+
+static void reload(const char *yaml)
+{
+    struct tn_error error;
+    if (tn_stack_reload(net.stack, yaml, "stack.yaml", &error, NULL, 0) < 0)
+        fail_msg("%s", error.text);
+}
+
+/* conformance: 5227 2.1 */
+static void detection_that_a_reload_switches_on_looks_for_the_addresses_that_are_there(void **state)
+{
+    net_start(&net, YAML("{ conflict-detection: off }"));
+    say(announcement(NET_OTHER, "10.0.7.7"));
+    assert_int_equal(net_counter(&net, "arp", "defences"), 0);
+    reload(YAML("{ conflict-detection: strict }"));
+    assert_true(answers("10.0.7.7"));
+    (void)wait_for(2 * TN_SEC, probe(NET_OWN, "10.0.7.7"));
+    (void)wait_for(8 * TN_SEC, announcement(NET_OWN, "10.0.7.7"));
+    net_pass(&net, 3 * TN_SEC);
+    say(announcement(NET_OTHER, "10.0.7.7"));
+    assert_int_equal(net_counter(&net, "arp", "defences"), 1);
+    assert_true(answers("10.0.7.7"));
+    finish();
+}
+
+static void detection_that_a_reload_switches_on_finds_a_conflict(void **state)
+{
+    net_start(&net, YAML("{ conflict-detection: off }"));
+    reload(YAML("{}"));
+    (void)wait_for(2 * TN_SEC, probe(NET_OWN, "10.0.7.7"));
+    say(announcement(NET_OTHER, "10.0.7.7"));
+    assert_true(shown("\"conflict\""));
+    assert_false(answers("10.0.7.7"));
+    finish();
+}
+
 /* ---- Defending ---- */
 
 /* conformance: 5227 2.4-b */
@@ -436,6 +491,9 @@ int main(void)
         cmocka_unit_test(conflict_within_announce_wait_counts),
         cmocka_unit_test(lost_address_of_the_configuration_is_looked_for_again),
         cmocka_unit_test(looks_are_a_minute_apart_after_ten_conflicts),
+        cmocka_unit_test(conflicts_are_forgotten_after_a_quiet_time),
+        cmocka_unit_test(detection_that_a_reload_switches_on_looks_for_the_addresses_that_are_there),
+        cmocka_unit_test(detection_that_a_reload_switches_on_finds_a_conflict),
         cmocka_unit_test(address_is_defended_once_and_given_up_the_second_time),
         cmocka_unit_test(conflicts_more_than_ten_seconds_apart_are_each_defended),
         cmocka_unit_test(address_can_be_given_up_at_once),

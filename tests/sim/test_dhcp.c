@@ -9,6 +9,10 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+
 #include "dhcp.h"
 
 static struct net net;
@@ -449,6 +453,29 @@ static void address_is_released_at_the_end(void **state)
     finish();
 }
 
+static void connection_ends_with_the_address_that_it_comes_from(void **state)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(80)};
+    struct tn_error why;
+    int error = 0;
+    socklen_t len = sizeof(error);
+    assert_int_equal(inet_pton(AF_INET, DHCP_SERVER, &sa.sin_addr), 1);
+    net_begin(&net, DHCP_YAML(""));
+    dhcp_bind(&net, "10.0.7.7", 3600, &seen);
+    int fd = tn_socket(net.stack, AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(tn_connect(net.stack, fd, (struct sockaddr *)&sa, sizeof(sa)), -EINPROGRESS);
+    net_pass(&net, TN_MSEC);
+    static const char without[] = "stack: { name: net }\n"
+                                  "interfaces: { h0: { driver: host, mac: \"02:00:00:00:07:07\" } }\n"
+                                  "protocols: { ether: {}, arp: {}, ipv4: {}, icmp: {}, udp: {}, tcp: {} }\n";
+    if (tn_stack_reload(net.stack, without, "stack.yaml", &why, NULL, 0) < 0)
+        fail_msg("%s", why.text);
+    assert_int_equal(tn_getsockopt(net.stack, fd, SOL_SOCKET, SO_ERROR, &error, &len), 0);
+    assert_int_equal(error, ECONNABORTED);
+    assert_int_equal(tn_close(net.stack, fd), 0);
+    finish();
+}
+
 /* ---- The lease on disk ---- */
 
 static char directory[64];
@@ -744,6 +771,7 @@ int main(void)
         cmocka_unit_test(nak_while_renewing_takes_the_address_away),
         cmocka_unit_test(renewal_with_another_address_moves),
         cmocka_unit_test(address_is_released_at_the_end),
+        cmocka_unit_test(connection_ends_with_the_address_that_it_comes_from),
         cmocka_unit_test(lease_on_disk_is_asked_for_again),
         cmocka_unit_test(lease_on_disk_that_is_refused_is_forgotten),
         cmocka_unit_test(lease_on_disk_is_used_when_no_server_answers),

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <unistd.h>
 
 #include "address.h"
 #include "dhcp.h"
@@ -141,6 +142,102 @@ static void choice_is_the_same_each_time_and_another_for_another_station(void **
     net_begin(&net, YAML("02:00:00:00:07:08", "", ", mode: always"));
     assert_string_not_equal(acquire(10 * TN_SEC), first);
     finish();
+}
+
+/* ---- The address of last time ---- */
+
+static char directory[64];
+
+/* A stack that finds in its directory what the one before has left there. */
+static void begin_with_state(const char *yaml)
+{
+    struct tn_error error;
+    net = (struct net){.sim = tn_sim_create(7)};
+    tn_sim_plugin_path(net.sim, TN_TEST_PLUGIN_DIR);
+    tn_sim_state_directory(net.sim, directory);
+    if (tn_sim_add(net.sim, yaml, &net.stack, &error) < 0)
+        fail_msg("%s", error.text);
+}
+
+static void make_directory(void)
+{
+    snprintf(directory, sizeof(directory), "/tmp/tenon-linklocal-XXXXXX");
+    assert_non_null(mkdtemp(directory));
+}
+
+static const char *kept_file(void)
+{
+    static char path[128];
+    snprintf(path, sizeof(path), "%s/net.linklocal.h0", directory);
+    return path;
+}
+
+static void keep_bytes(const void *bytes, size_t len)
+{
+    FILE *file = fopen(kept_file(), "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void remove_directory(void)
+{
+    assert_int_equal(unlink(kept_file()), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
+/* conformance: 3927 2.1-kept */
+static void address_of_last_time_is_tried_first(void **state)
+{
+    char first[16], second[16];
+    make_directory();
+    begin_with_state(YAML("02:00:00:00:07:07", "", ", mode: always"));
+    net_pass(&net, 2 * TN_SEC);
+    snprintf(first, sizeof(first), "%s", look());
+    say(NET_OTHER, first, first); /* another has the first choice, this time */
+    snprintf(second, sizeof(second), "%s", acquire(10 * TN_SEC));
+    assert_string_not_equal(first, second);
+    finish();
+    begin_with_state(YAML("02:00:00:00:07:07", "", ", mode: always"));
+    assert_string_equal(acquire(10 * TN_SEC), second);
+    finish();
+    remove_directory();
+}
+
+/* conformance: 3927 2.1-kept */
+static void address_of_last_time_is_given_up_for_another_if_it_is_taken_now(void **state)
+{
+    static const uint8_t kept[] = {169, 254, 77, 88};
+    make_directory();
+    keep_bytes(kept, sizeof(kept));
+    begin_with_state(YAML("02:00:00:00:07:07", "", ", mode: always"));
+    net_pass(&net, 2 * TN_SEC);
+    assert_string_equal(look(), "169.254.77.88");
+    say(NET_OTHER, "169.254.77.88", "169.254.77.88");
+    assert_string_not_equal(acquire(10 * TN_SEC), "169.254.77.88");
+    finish();
+    remove_directory();
+}
+
+static void kept_address_that_cannot_be_one_is_ignored(void **state)
+{
+    static const struct {
+        uint8_t bytes[5];
+        uint8_t len;
+    } bad[] = {{{10, 0, 7, 7}, 4}, {{169, 254, 0, 9}, 4},    {{169, 254, 255, 9}, 4},  {{169, 254, 1}, 3},
+               {{0}, 0},           {{169, 254, 1, 1, 1}, 5}, {{255, 255, 255, 255}, 4}};
+    char expected[16];
+    net_begin(&net, YAML("02:00:00:00:07:07", "", ", mode: always"));
+    snprintf(expected, sizeof(expected), "%s", acquire(10 * TN_SEC));
+    finish();
+    for (size_t i = 0; i < TN_ARRAY_SIZE(bad); i++) {
+        make_directory();
+        keep_bytes(bad[i].bytes, bad[i].len);
+        begin_with_state(YAML("02:00:00:00:07:07", "", ", mode: always"));
+        assert_string_equal(acquire(10 * TN_SEC), expected);
+        finish();
+        remove_directory();
+    }
 }
 
 /* conformance: 3927 2.2; 3927 2.4 */
@@ -331,6 +428,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(address_is_between_the_reserved_ones),
         cmocka_unit_test(choice_is_the_same_each_time_and_another_for_another_station),
+        cmocka_unit_test(address_of_last_time_is_tried_first),
+        cmocka_unit_test(address_of_last_time_is_given_up_for_another_if_it_is_taken_now),
+        cmocka_unit_test(kept_address_that_cannot_be_one_is_ignored),
         cmocka_unit_test(address_is_probed_before_and_announced),
         cmocka_unit_test(nothing_is_chosen_where_there_is_an_address),
         cmocka_unit_test(an_address_is_chosen_after_ten_seconds_without_one),

@@ -153,6 +153,87 @@ static void address_is_added_and_removed(void **state)
     assert_false(serves(f, 3, 7));
 }
 
+/* ---- Connections from an address that goes ---- */
+
+static int take_echo_connection(struct fixture *f, int last)
+{
+    struct config c = base;
+    c.addresses = "10.0.0.2/24, 10.0.0.3/24";
+    reload(f, &c);
+    tn_sim_run(f->sim, 2 * TN_SEC);
+    int fd = start_connect(f, last, 7);
+    assert_int_equal(answer(f, fd, "there"), 5);
+    return fd;
+}
+
+static void peer_is_told_when_the_address_of_its_connection_is_removed(void **state)
+{
+    struct fixture *f = *state;
+    struct tn_usage before, after;
+    char byte;
+    tn_stack_usage(f->server, &before);
+    int fd = take_echo_connection(f, 3);
+    reload(f, &base);
+    tn_sim_run(f->sim, 10 * TN_MSEC);
+    assert_int_equal(tn_recv(f->client, fd, &byte, 1, 0), -ECONNRESET);
+    tn_stack_usage(f->server, &after);
+    assert_int_equal(after.sockets, before.sockets);
+    assert_int_equal(tn_close(f->client, fd), 0);
+    tn_sim_run(f->sim, 200 * TN_SEC);
+}
+
+static void user_is_told_when_the_address_of_its_connection_is_removed(void **state)
+{
+    struct fixture *f = *state;
+    struct config c = base;
+    struct sockaddr_in own = to(3, 0), peer = to(1, 7);
+    char byte;
+    c.addresses = "10.0.0.2/24, 10.0.0.3/24";
+    reload(f, &c);
+    int fd = tn_socket(f->server, AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(tn_bind(f->server, fd, (struct sockaddr *)&own, sizeof(own)), 0);
+    assert_int_equal(tn_connect(f->server, fd, (struct sockaddr *)&peer, sizeof(peer)), -EINPROGRESS);
+    tn_sim_run(f->sim, 2 * TN_SEC);
+    assert_int_equal(tn_send(f->server, fd, "x", 1, 0), 1);
+    reload(f, &base);
+    struct tn_pollfd p = {.fd = fd, .events = 1 /* POLLIN */};
+    assert_int_equal(tn_poll(f->server, &p, 1), 1);
+    assert_int_equal(tn_recv(f->server, fd, &byte, 1, 0), -ECONNABORTED);
+    assert_int_equal(tn_close(f->server, fd), 0);
+    tn_sim_run(f->sim, 200 * TN_SEC);
+}
+
+static void connection_outlives_a_change_of_its_addresses_prefix(void **state)
+{
+    struct fixture *f = *state;
+    struct config c = base;
+    int fd = take_echo_connection(f, 3);
+    c.addresses = "10.0.0.2/24, 10.0.0.3/16";
+    reload(f, &c);
+    assert_int_equal(answer(f, fd, "still"), 5);
+    assert_int_equal(tn_close(f->client, fd), 0);
+    tn_sim_run(f->sim, 200 * TN_SEC);
+    reload(f, &base);
+}
+
+static void connection_outlives_a_reload_that_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct config c = base;
+    int fd = take_echo_connection(f, 3);
+    int in_the_way = tn_socket(f->server, AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a = to(2, 99);
+    assert_int_equal(tn_bind(f->server, in_the_way, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(tn_listen(f->server, in_the_way, 1), 0);
+    c.services = "  echo: { listen: [tcp/7, udp/7] }\n  daytime: { listen: [tcp/99] }\n";
+    assert_refused(f, &c, "Address already in use");
+    assert_int_equal(answer(f, fd, "still"), 5);
+    assert_int_equal(tn_close(f->server, in_the_way), 0);
+    assert_int_equal(tn_close(f->client, fd), 0);
+    tn_sim_run(f->sim, 200 * TN_SEC);
+    reload(f, &base);
+}
+
 static void route_is_added_and_removed(void **state)
 {
     struct fixture *f = *state;
@@ -355,7 +436,7 @@ static void interface_is_added_and_removed(void **state)
     assert_reports(f, "enabled host\nopened interface h1\nadded address 10.1.0.1/24 to h1\n");
     assert_int_equal(tn_host_send(f->server, "h1", "x", 1), 0);
     reload(f, &base);
-    assert_reports(f, "removed address 10.1.0.1/24 from h1\ndisabled host\nclosed interface h1\n");
+    assert_reports(f, "disabled host\nremoved address 10.1.0.1/24 from h1\nclosed interface h1\n");
     assert_int_equal(tn_host_send(f->server, "h1", "x", 1), -ENODEV);
 }
 
@@ -366,6 +447,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nothing_changed_does_nothing),
         TEST(address_is_added_and_removed),
+        TEST(peer_is_told_when_the_address_of_its_connection_is_removed),
+        TEST(user_is_told_when_the_address_of_its_connection_is_removed),
+        TEST(connection_outlives_a_change_of_its_addresses_prefix),
+        TEST(connection_outlives_a_reload_that_fails),
         TEST(route_is_added_and_removed),
         TEST(service_is_enabled_and_disabled),
         TEST(listener_moves_to_another_port),
