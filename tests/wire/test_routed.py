@@ -1,8 +1,11 @@
 """Through a router, which is the kernel: two stacks on two TAP devices of different MTU. Hops, path MTU, fragments."""
 
 import json
+import random
+import select
 import socket
 import subprocess
+import threading
 import unittest
 
 import harness
@@ -97,6 +100,79 @@ class Fragments(harness.StackCase):
             self.assertEqual(sock.recv(65536), data)
         self.assertEqual(self.stack.counter("ipv4", "reassembled"), before[0] + 1)
         self.assertEqual(self.stack.counter("ipv4", "fragments-out"), before[1] + 3)
+
+
+class Shuffled(harness.StackCase):
+    """Between the kernel (on a veth pair) and the stack (on its TAP) stands a wire that has no order: frames that come close to one
+    another go on in any order, and every fourth twice."""
+
+    SEED = 4
+    disorder = 0  # how often frames went on in another order
+
+    @classmethod
+    def setUpClass(cls):
+        run("ip", "link", "add", "k0", "type", "veth", "peer", "name", "w0")
+        cls.addClassCleanup(run, "ip", "link", "del", "k0", check=False)
+        harness.configure_tap("k0")
+        run("ip", "link", "set", "w0", "up")
+        run("ip", "tuntap", "add", "dev", harness.TAP, "mode", "tap")
+        cls.addClassCleanup(harness.remove_tap)
+        run("ip", "link", "set", harness.TAP, "up")
+        cls.stack = harness.Stack(cls.config)
+        cls.addClassCleanup(cls.finish)
+        cls.running = True
+        ends = [cls.end("w0"), cls.end(harness.TAP)]
+        for i in (0, 1):
+            thread = threading.Thread(target=cls.carry, args=(ends[i], ends[1 - i], random.Random(cls.SEED + i)))
+            thread.start()
+            cls.addClassCleanup(thread.join)
+        cls.addClassCleanup(setattr, cls, "running", False)
+
+    @classmethod
+    def end(cls, device):
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        cls.addClassCleanup(sock.close)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        sock.bind((device, 0))
+        return sock
+
+    @classmethod
+    def carry(cls, source, target, rng):
+        while cls.running:
+            frames = []
+            while select.select([source], [], [], 0.2 if not frames else 0.003)[0]:
+                frame, address = source.recvfrom(65536)
+                if address[2] != socket.PACKET_OUTGOING:
+                    frames += [(len(frames), frame)] * rng.choice((1, 1, 1, 2))
+            rng.shuffle(frames)
+            cls.disorder += frames != sorted(frames)
+            for _, frame in frames:
+                target.send(frame)
+
+    def test_ping_of_every_size(self):
+        before = self.stack.counter("ipv4", "reassembled")
+        for size in (0, 1472, 1473, 2953, 8192, 65507):
+            with self.subTest(size=size):
+                done = run("ping", "-n", "-c", 2, "-i", "0.1", "-W", 2, "-s", size, harness.STACK)
+                self.assertIn("2 received", done.stdout)
+                self.assertNotIn("wrong data", done.stdout)
+        self.assertGreaterEqual(self.stack.counter("ipv4", "reassembled"), before + 8)
+        self.assertGreater(self.disorder, 10)
+
+    def test_stack_pings_with_every_size(self):
+        for size in (0, 1472, 1473, 8192, 65507):
+            with self.subTest(size=size):
+                self.assertIn("2 received", self.stack.command("ping", "-c", 2, "-i", "0.1", "-s", size, harness.KERNEL).stdout)
+
+    def test_datagrams_of_every_size(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(2)
+            sock.connect((harness.STACK, harness.ECHO))
+            for size in (1473, 4096, 9001, 32768, 65507):
+                data = bytes(harness.pattern(size, size))
+                sock.send(data)
+                # A datagram that was fragmented arrives once, however often its fragments do; a small one may arrive twice.
+                self.assertEqual(sock.recv(65536), data)
 
 
 if __name__ == "__main__":
