@@ -1,9 +1,10 @@
 /* relay: a path between two TAP devices, which it makes: what the kernel sends on one comes out of the other later, or not at
  * all. It knows nothing of what it carries, so it treats all alike, whoever sends.
  *
- *     relay TAP TAP DELAY_MS LOSS_PERCENT RATE_MBIT QUEUE SEED
+ *     relay TAP TAP DELAY_MS LOSS_PERCENT RATE_MBIT QUEUE SEED [MARK_PERCENT]
  *
- * Each direction has a line of that rate with a queue of so many frames before it. */
+ * Each direction has a line of that rate with a queue of so many frames before it. Of IPv4 packets that say that they may be marked
+ * (RFC 3168), so many are marked as a router does that is congested. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -37,7 +38,7 @@ struct direction {
 };
 
 static uint64_t delay, bits_per_second, queue_span, random_state;
-static double loss;
+static double loss, mark;
 
 static uint64_t now(void)
 {
@@ -46,12 +47,12 @@ static uint64_t now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static bool is_lost(void)
+static bool happens(double chance)
 {
     uint64_t z = random_state += 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (double)((z ^ z >> 31) >> 11) * 0x1p-53 < loss;
+    return (double)((z ^ z >> 31) >> 11) * 0x1p-53 < chance;
 }
 
 static int open_tap(const char *name)
@@ -66,6 +67,22 @@ static int open_tap(const char *name)
     return fd;
 }
 
+/* ECT becomes CE, and the header's checksum follows (RFC 1624). */
+static void mark_frame(struct frame *f)
+{
+    uint8_t *ip = f->bytes + 14;
+    if (f->len < 34 || f->bytes[12] != 8 || f->bytes[13] != 0 || (ip[1] & 3) == 0 || (ip[1] & 3) == 3 ||
+        !happens(mark))
+        return;
+    uint32_t was = (uint32_t)ip[0] << 8 | ip[1], sum = (uint32_t)ip[10] << 8 | ip[11];
+    ip[1] |= 3;
+    sum = (~sum & 0xffff) + (~was & 0xffff) + (was | 3);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~(sum + (sum >> 16));
+    ip[10] = (uint8_t)(sum >> 8);
+    ip[11] = (uint8_t)sum;
+}
+
 /* One frame into the direction; false: there is none. */
 static bool take(struct direction *d, uint64_t at)
 {
@@ -74,11 +91,12 @@ static bool take(struct direction *d, uint64_t at)
     if (n <= 0)
         return false;
     uint64_t start = d->line_free > at ? d->line_free : at;
-    if (start - at > queue_span || d->tail - d->head == RING - 1 || is_lost())
+    if (start - at > queue_span || d->tail - d->head == RING - 1 || happens(loss))
         return true;
     d->line_free = start + (uint64_t)n * 8 * 1000000000u / bits_per_second;
     f->arrival = d->line_free + delay;
     f->len = (uint16_t)n;
+    mark_frame(f);
     d->tail++;
     return true;
 }
@@ -106,8 +124,8 @@ static void wait_for(struct pollfd *fds, uint64_t until)
 
 int main(int argc, char **argv)
 {
-    if (argc != 8) {
-        fprintf(stderr, "usage: relay TAP TAP DELAY_MS LOSS_PERCENT RATE_MBIT QUEUE SEED\n");
+    if (argc != 8 && argc != 9) {
+        fprintf(stderr, "usage: relay TAP TAP DELAY_MS LOSS_PERCENT RATE_MBIT QUEUE SEED [MARK_PERCENT]\n");
         return 2;
     }
     int a = open_tap(argv[1]), b = open_tap(argv[2]);
@@ -115,6 +133,7 @@ int main(int argc, char **argv)
     loss = strtod(argv[4], NULL) / 100;
     bits_per_second = strtoull(argv[5], NULL, 0) * 1000000u;
     queue_span = strtoull(argv[6], NULL, 0) * 1514 * 8 * 1000000000u / bits_per_second;
+    mark = argc == 9 ? strtod(argv[8], NULL) / 100 : 0;
     random_state = strtoull(argv[7], NULL, 0);
     struct direction ways[2] = {{.from = a, .to = b}, {.from = b, .to = a}};
     for (int i = 0; i < 2; i++)

@@ -1,9 +1,12 @@
 """Everyday peers: curl, wrk and kernel sockets in number, whatever the kernel's congestion control is."""
 
+import os
 import re
 import resource
 import shutil
 import socket
+import subprocess
+import threading
 import unittest
 
 import harness
@@ -17,6 +20,10 @@ BODY = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-\n"
 
 def expected_body(size):
     return (BODY * (size // len(BODY) + 1))[:4096 * (size // 4096 + 1)][:size]
+
+
+def algorithms():
+    return harness.pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
 
 
 class PeersCase(harness.StackCase):
@@ -80,18 +87,55 @@ class Number(PeersCase):
 class Control(PeersCase):
     """The kernel's side with each congestion control that it has."""
 
-    def algorithms(self):
-        text = harness.pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text()
-        return text.split()
-
     def test_kernel_as_client(self):
-        for name in self.algorithms():
+        for name in algorithms():
             with self.subTest(name):
                 transfer = harness.EchoTransfer(3_000_000 if SANITIZED else 20_000_000)
                 transfer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
                 harness.run_transfers([transfer], timeout=60)
                 self.assertIsNone(transfer.problem)
                 transfer.close()
+
+
+class Server(unittest.TestCase):
+    """Tenon connects to the kernel, pours, and is poured upon, by each congestion control that the kernel has."""
+
+    SIZE = 3_000_000 if SANITIZED else 20_000_000
+
+    def setUp(self):
+        harness.make_tap()
+        self.addCleanup(harness.remove_tap)
+
+    def send_back(self, listener, name, problems):
+        try:
+            sock, _ = listener.accept()
+            with sock:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+                sock.settimeout(60)
+                sock.sendall(harness.receive_all(sock))
+        except OSError as e:
+            problems.append(e)
+
+    def talk(self, name, data):
+        problems = []
+        with socket.create_server((harness.KERNEL, 7007)) as listener:
+            listener.settimeout(20)
+            server = threading.Thread(target=self.send_back, args=(listener, name, problems))
+            server.start()
+            done = subprocess.run([BUILD / "examples" / "client", harness.ROOT / "examples" / "stack.yaml", harness.KERNEL, "7007"],
+                                  input=data, capture_output=True, timeout=120, check=False,
+                                  env={**os.environ, "TENON_PLUGIN_PATH": str(harness.PLUGINS)})
+            server.join()
+        self.assertEqual((done.returncode, problems), (0, []), done.stderr)
+        self.assertTrue(done.stdout == data, f"{len(done.stdout)} of {len(data)} octets, or others")
+
+    def test_kernel_as_server(self):
+        data, there = bytes(harness.pattern(3, harness.PATTERN_SIZE)) * (self.SIZE // harness.PATTERN_SIZE + 1), algorithms()
+        for name in sorted({"cubic", "bbr", *there}):
+            with self.subTest(name):
+                if name not in there:
+                    self.skipTest(f"this kernel has no {name}")
+                self.talk(name, data[:self.SIZE])
 
 
 class Wrap(PeersCase):
