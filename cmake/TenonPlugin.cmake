@@ -16,7 +16,7 @@ function(tenon_add_plugin name)
     set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name} C_VISIBILITY_PRESET hidden
         LIBRARY_OUTPUT_DIRECTORY ${arg_OUTPUT_DIR})
     if(TARGET tenon_headers)
-        target_link_libraries(plugin_${name} PRIVATE tenon_headers tenon_flags)
+        target_link_libraries(plugin_${name} PRIVATE tenon_headers tenon_flags tenon_fast)
     else()
         target_link_libraries(plugin_${name} PRIVATE tenon::headers)
     endif()

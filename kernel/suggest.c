@@ -30,7 +30,7 @@ size_t tn_edit_distance(const char *a, const char *b)
 void tn_suggest_offer(struct tn_suggestion *s, const char *candidate)
 {
     /* A word is near when at most a third of it is wrong, and never when all of it is. */
-    size_t longer = tn_max(strnlen(s->word, WORD_MAX + 1), strnlen(candidate, WORD_MAX + 1));
+    size_t longer = tn_max(strlen(s->word), strlen(candidate));
     size_t limit = tn_max(longer / 3, longer > 1 ? 1 : 0);
     size_t distance = tn_edit_distance(s->word, candidate);
     if (distance <= limit && distance < s->distance) {
