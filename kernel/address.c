@@ -38,9 +38,7 @@ struct address_entry {
 struct recent {
     struct tn_addr addr;
     uint64_t changes; /* tn_addresses.changes when it was looked for; else it is out of date */
-    uint16_t ifindex;
-    uint8_t family;
-    int vrf;
+    uint64_t where;   /* family, VRF and interface */
     const struct local_node *found;
 };
 
@@ -101,14 +99,14 @@ static const struct local_node *find_local(const struct tn_stack *stack, uint8_t
                                            int vrf, const struct tn_addr *addr)
 {
     struct tn_addresses *a = stack->addresses;
+    uint64_t where = (uint64_t)family << 32 | (uint32_t)(uint16_t)vrf << 16 | ifindex;
     uint64_t mixed = (addr->half[0] ^ addr->half[1] ^ ifindex) * 0x9e3779b97f4a7c15u;
     struct recent *r = &a->recent[mixed >> 58];
     static_assert(RECENT_MAX == 64, "six bits of the product");
-    if (tn_likely(r->changes == a->changes && r->ifindex == ifindex && r->vrf == vrf && r->family == family &&
-                  tn_addr_equal(&r->addr, addr)))
+    if (tn_likely(r->changes == a->changes && r->where == where && tn_addr_equal(&r->addr, addr)))
         return r->found;
-    *r = (struct recent){
-        .addr = *addr, .changes = a->changes, .ifindex = ifindex, .family = family, .vrf = vrf};
+    static_assert(TN_VRF_ANY == UINT16_MAX, "any VRF (-1) and one cannot be the same");
+    *r = (struct recent){.addr = *addr, .changes = a->changes, .where = where};
     r->found = find_in_table(stack, family, ifindex, vrf, addr);
     return r->found;
 }

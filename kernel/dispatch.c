@@ -57,8 +57,13 @@ static struct tn_dispatch_entry *place(struct tn_dispatch *d, enum tn_table tabl
 const struct tn_dispatch_entry *tn_dispatch_find(const struct tn_stack *stack, enum tn_table table,
                                                  uint8_t family, uint32_t key)
 {
-    struct tn_dispatch_entry *entry =
-        place((struct tn_dispatch *)&stack->dispatch, table, family, key, false);
+    const struct tn_dispatch *d = &stack->dispatch;
+    /* Those that every packet passes, without a detour. */
+    if (table == TN_TABLE_IPPROTO && tn_likely(family < TN_FAMILY_MAX && key < 256))
+        return &d->ipproto[family][key];
+    if (table == TN_TABLE_ETHERTYPE && d->ethertype[ethertype_home(key)].key == key)
+        return &d->ethertype[ethertype_home(key)].entry;
+    const struct tn_dispatch_entry *entry = place((struct tn_dispatch *)d, table, family, key, false);
     return entry ? entry : &nobody;
 }
 

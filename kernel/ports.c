@@ -402,6 +402,7 @@ void tn_port_take(struct tn_stack *stack, struct tn_socket *sock)
     if (port_takes(sock))
         return;
     ++*takers_like(stack, sock);
+    stack->sockets->recent_taker.sock = NULL;
     struct tn_socket **list = &sock->port->takers;
     sock->taker_next = *list;
     sock->flags |= TN_SOCK_TAKES;
@@ -413,6 +414,7 @@ void tn_port_untake(struct tn_stack *stack, struct tn_socket *sock)
     if (!port_takes(sock))
         return;
     --*takers_like(stack, sock);
+    stack->sockets->recent_taker.sock = NULL;
     struct tn_socket **link =
         &sock->port->takers; /* one, as a rule: no link back is worth its place in each socket */
     while (*link != sock)
@@ -452,14 +454,31 @@ static struct tn_socket *taker_in(const struct tn_stack *stack, const struct tn_
     return best_taker(port_find(stack->sockets, &key), ifindex);
 }
 
+static bool is_recent(const struct tn_sockets *sockets, const struct tn_tuple *tuple, uint16_t ifindex)
+{
+    return sockets->recent_taker.sock && sockets->recent_taker.port == tuple->local_port &&
+           tn_addr_equal(&sockets->recent_taker.local, &tuple->local) &&
+           sockets->recent_taker.transport == tuple->transport && sockets->recent_taker.vrf == tuple->vrf &&
+           sockets->recent_taker.family == tuple->family && sockets->recent_taker.ifindex == ifindex;
+}
+
 struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tuple *tuple, uint16_t ifindex)
 {
-    const struct tn_sockets *sockets = stack->sockets;
+    struct tn_sockets *sockets = stack->sockets;
     struct tn_socket *taker = NULL;
+    if (is_recent(sockets, tuple, ifindex))
+        return sockets->recent_taker.sock;
     if (sockets->takers_in_one > 0)
         taker = taker_in(stack, tuple, tuple->vrf, ifindex);
     if (!taker && sockets->takers_in_any > 0)
         taker = taker_in(stack, tuple, TN_VRF_ANY, ifindex);
+    sockets->recent_taker.local = tuple->local;
+    sockets->recent_taker.sock = taker;
+    sockets->recent_taker.port = tuple->local_port;
+    sockets->recent_taker.vrf = tuple->vrf;
+    sockets->recent_taker.transport = tuple->transport;
+    sockets->recent_taker.ifindex = ifindex;
+    sockets->recent_taker.family = tuple->family;
     return taker;
 }
 

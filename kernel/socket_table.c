@@ -63,6 +63,8 @@ static bool tuple_matches(const struct tn_tuple *t, const struct tn_socket *sock
 struct tn_socket *tn_tuple_find(const struct tn_stack *stack, const struct tn_tuple *tuple)
 {
     struct tn_sockets *sockets = stack->sockets;
+    if (sockets->tuples[tuple->transport] == 0)
+        return NULL;
     if (sockets->recent && tuple_matches(tuple, sockets->recent))
         return sockets->recent;
     uint32_t hash = tn_tuple_hash(stack, tuple);
@@ -78,6 +80,7 @@ void tn_tuple_insert(struct tn_stack *stack, struct tn_socket *sock)
 {
     struct tn_tuple tuple = tn_socket_tuple(sock);
     tn_htab_insert(&stack->sockets->connections, node_of(sock), tn_tuple_hash(stack, &tuple));
+    stack->sockets->tuples[tuple.transport]++;
     sock->flags |= TN_SOCK_HASHED;
 }
 
@@ -86,6 +89,7 @@ void tn_tuple_remove(struct tn_stack *stack, struct tn_socket *sock)
     if (!(sock->flags & TN_SOCK_HASHED))
         return;
     tn_htab_remove(&stack->sockets->connections, node_of(sock));
+    stack->sockets->tuples[sock->transport]--; /* which it has until it is freed */
     if (stack->sockets->recent == sock)
         stack->sockets->recent = NULL;
     sock->flags &= ~TN_SOCK_HASHED;

@@ -120,6 +120,13 @@ struct tn_sockets {
     size_t
         takers_in_any; /* takers in TN_VRF_ANY, and the others: what there is none of need not be looked for */
     size_t takers_in_one;
+    uint32_t tuples[TN_SLOTS_MAX]; /* sockets of each transport in the table of four-tuples */
+    struct {                       /* who was found last, and for what; no socket: nobody */
+        struct tn_addr local;
+        struct tn_socket *sock;
+        uint16_t port, vrf, transport, ifindex;
+        uint8_t family;
+    } recent_taker;
     unsigned walkers; /* walks over all sockets that are under way: slabs stay */
     uint32_t last_id;
     uint32_t next_ephemeral;   /* RFC 6056 §3.3.3 */

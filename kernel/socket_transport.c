@@ -5,8 +5,8 @@
  *
  * Memory. A byte that waits in a queue may pin a buffer of 2 KiB, so counting bytes alone would let a sender
  * of tiny segments or datagrams hold a hundred times the limit. Small stream segments are therefore copied
- * behind the bytes that already wait; datagrams, which must stay apart, move to the smallest buffer that
- * holds them and are charged for all of it. */
+ * behind the bytes that already wait; datagrams, which must stay apart, are charged for all of their buffer, and move
+ * to the smallest one that holds them unless they are likely to be read soon. */
 #include <errno.h>
 
 #include "socket_table.h"
@@ -96,12 +96,20 @@ static void stream_deliver(struct tn_stack *stack, struct tn_socket *sock, struc
     tn_socket_raise(stack, sock, TN_EVENT_READABLE);
 }
 
+/* A socket that is read pins little, and not for long: half of its limit may be wasted. */
+static bool worth_moving(const struct tn_stack *stack, const struct tn_socket *sock,
+                         const struct tn_packet *packet)
+{
+    return wasteful(packet) && (sock->rx_memory + packet->buffer->size > sock->rcvbuf / 2 ||
+                                tn_slab_beyond(&stack->pool.buffers[packet->buffer->pool], 1));
+}
+
 static bool datagram_deliver(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet)
 {
     if (sock->rx_memory >= sock->rcvbuf)
         return false; /* below the limit one more is taken, whatever its size: a small limit must not shut out
                          all */
-    if (packet->more || wasteful(packet)) {
+    if (packet->more || worth_moving(stack, sock, packet)) {
         struct tn_packet *copy = tn_packet_copy(&stack->pool, packet);
         if (copy) {
             tn_packet_free(&stack->pool, packet);

@@ -165,6 +165,10 @@ size_t tn_wheel_run(struct tn_wheel *wheel, tn_time now, size_t budget,
     uint64_t target = now / TN_TIMER_TICK;
     if (target < wheel->tick)
         target = wheel->tick;
+    /* Often no tick has passed, and what was due at this one has fired. */
+    bool due_now = wheel->late.head || (wheel->occupied[0] >> digit_of(wheel->tick, 0) & 1);
+    if (target == wheel->tick && !due_now)
+        return 0;
     /* What a budget left of the present tick was started before these. */
     redistribute(wheel, LATE_BUCKET);
 

@@ -130,11 +130,12 @@ static void receive_limit_counts_memory(void **state)
     unsigned taken = 0;
     while (mock_deliver(&mock, sock, "x", 1))
         taken++;
-    assert_in_range(taken, 100, 200); /* 512 bytes of buffer and a packet record each */
-    assert_in_range(sock->rx_memory, 100000, 101000);
+    assert_in_range(taken, 70, 200); /* 512 or 2048 bytes of buffer and a packet record each */
+    assert_in_range(sock->rx_memory, 100000, 103000);
     expect_received(fd, "x");
-    assert_true(mock_deliver(&mock, sock, "x", 1));
-    assert_false(mock_deliver(&mock, sock, "x", 1));
+    for (taken = 0; mock_deliver(&mock, sock, "x", 1);)
+        taken++;
+    assert_in_range(taken, 1, 5);
     tn_close(stack, fd);
 }
 

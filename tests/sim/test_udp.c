@@ -176,6 +176,25 @@ static void second_address_is_another_place(void **state)
     tn_close(b, z);
 }
 
+/* The socket that was found last is not taken for the one that is to be found. */
+static void socket_of_the_address_comes_before_that_of_all(void **state)
+{
+    int x = open_at(a, "0.0.0.0", 1000), all = open_at(b, "0.0.0.0", 2000);
+    send_to(a, x, "all", 3, "10.0.0.3", 2000);
+    pass();
+    expect_from(b, all, "all", "10.0.0.1", 1000);
+    tn_close(b, all);
+    int y = open_at(b, "10.0.0.3", 2000);
+    send_to(a, x, "one", 3, "10.0.0.3", 2000);
+    pass();
+    expect_from(b, y, "one", "10.0.0.1", 1000);
+    send_to(a, x, "other", 5, "10.0.0.2", 2000);
+    pass();
+    expect_none(b, y);
+    tn_close(b, y);
+    tn_close(a, x);
+}
+
 /* RFC 1122 §4.1.3.1, §4.1.3.3 */
 /* conformance: 1122 3.2.2.1-port; 1122 4.1.3.3 */
 static void port_unreachable_reaches_the_connected_sender(void **state)
@@ -520,6 +539,7 @@ int main(void)
         TEST(empty_datagram_arrives),
         TEST(every_length_arrives_whole),
         TEST(second_address_is_another_place),
+        TEST(socket_of_the_address_comes_before_that_of_all),
         TEST(port_unreachable_reaches_the_connected_sender),
         TEST(broadcast_reaches_the_other_stack),
         TEST(own_address_is_reached_inside),
