@@ -2,6 +2,7 @@
 over it, too."""
 
 import pathlib
+import socket
 import subprocess
 import sys
 import unittest
@@ -19,7 +20,7 @@ class PluginsDocument(document.DocumentTest):
 
     def test_document_has_its_blocks(self):
         files = {path.name for path in self.work.iterdir()}
-        self.assertLessEqual({"greet.c", "greet.ini", "CMakeLists.txt", "stack.yaml", "try_greet.c", "hello.py"}, files)
+        self.assertLessEqual({"greet.c", "greet.ini", "CMakeLists.txt", "stack.yaml", "try_greet.c", "hello.py", "polo.c", "polo.ini", "qotd.c", "qotd.ini", "more.yaml"}, files)
         self.assertIn("cmake --build", self.script)
 
     def test_every_command_succeeds_and_the_greeting_is_answered(self):
@@ -50,26 +51,47 @@ class PluginsDocument(document.DocumentTest):
         sys.path.insert(0, str(ROOT / "tests" / "rules"))
         import objects
         allowed = objects.read_symbol_list(ROOT / "tests" / "rules" / "plugin-symbols.txt")
-        self.assertEqual(objects.check_plugin(self.work / "build" / "greet.so", allowed), [])
+        for name in ("greet", "polo", "qotd"):
+            self.assertEqual(objects.check_plugin(self.work / "build" / f"{name}.so", allowed), [], name)
 
-    def test_greeting_over_a_tap_device(self):
+    def over_a_tap_device(self, file, ask):
+        """What `ask` returns while a stack of that file runs on tap7."""
         def body():
             path = self.ask_pkg_config("--variable=plugindir")
             environment = self.environment | {"TENON_PLUGIN_PATH": f"{self.work}/build:{path}"}
-            stack = subprocess.Popen(["tenon", "run", "stack.yaml", "--control", self.directory / "control"], cwd=self.work,
+            stack = subprocess.Popen(["tenon", "run", file, "--control", self.directory / "control"], cwd=self.work,
                                      env=environment, stdout=subprocess.PIPE, text=True)
             stack.stdout.readline()
             subprocess.run(["ip", "link", "set", "tap7", "up"], check=True)
-            hello = subprocess.run([sys.executable, "hello.py"], cwd=self.work, capture_output=True, text=True, timeout=20)
+            subprocess.run(["ip", "address", "add", "10.0.7.1/24", "dev", "tap7"], check=True)
+            right = ask()
             stack.stdout.close()
             stack.terminate()
-            answer = hello.stdout.strip()
-            return 0 if (answer, stack.wait()) == ("Hello Linus, you are guest 1. I am Tenon.", 0) else 1
+            return 0 if right and stack.wait() == 0 else 1
 
         try:
             self.assertEqual(isolate.isolated(body), 0)
         except isolate.Unavailable as e:
             self.skipTest(str(e))
+
+    def test_greeting_over_a_tap_device(self):
+        def ask():
+            hello = subprocess.run([sys.executable, "hello.py"], cwd=self.work, capture_output=True, text=True, timeout=20)
+            return hello.stdout.strip() == "Hello Linus, you are guest 1. I am Tenon."
+
+        self.over_a_tap_device("stack.yaml", ask)
+
+    def test_protocol_on_ip_and_service_answer(self):
+        def ask():
+            with socket.socket(socket.AF_INET, socket.SOCK_RAW, 253) as raw:
+                raw.settimeout(10)
+                raw.sendto(b"marco", ("10.0.7.7", 0))
+                echo = raw.recv(100)[20:]
+            with socket.create_connection(("10.0.7.7", 17), 10) as connection:
+                quote = connection.makefile("rb").read()
+            return (echo, quote) == (b"marco", b"Less is more.\r\n")
+
+        self.over_a_tap_device("more.yaml", ask)
 
 
 if __name__ == "__main__":
