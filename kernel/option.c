@@ -42,6 +42,7 @@ static const struct type {
     [TN_OPTION_STRING] = {"string", "a text", NULL},
     [TN_OPTION_CHOICE] = {"choice", "one of ", NULL},
     [TN_OPTION_PLUGIN] = {"plugin", "the name of a plugin", NULL},
+    [TN_OPTION_INTERFACES] = {"interfaces", "the names of interfaces, with commas between", NULL},
 };
 
 int tn_option_type_find(const char *name)
@@ -199,6 +200,7 @@ static int read_value(const struct tn_manifest_option *option, const char *text,
         return read_percent(text, &value->percent);
     case TN_OPTION_STRING:
     case TN_OPTION_PLUGIN:
+    case TN_OPTION_INTERFACES:
         return read_string(text, value->string);
     case TN_OPTION_CHOICE:
         return read_choice(option, text, &value->integer);
@@ -364,6 +366,7 @@ void tn_value_text(const struct tn_manifest_option *option, const struct tn_valu
         break;
     case TN_OPTION_STRING:
     case TN_OPTION_PLUGIN:
+    case TN_OPTION_INTERFACES:
         string_text(value->string, out);
         break;
     case TN_OPTION_CHOICE:
@@ -384,6 +387,7 @@ bool tn_value_equal(const struct tn_manifest_option *option, const struct tn_val
         return !(a->percent < b->percent || a->percent > b->percent);
     case TN_OPTION_STRING:
     case TN_OPTION_PLUGIN:
+    case TN_OPTION_INTERFACES:
         return !strcmp(a->string, b->string);
     default:
         return a->integer == b->integer;

@@ -260,6 +260,7 @@ static int read_root(struct tn_plan_reader *r, const struct tn_yaml_node *root)
         if (!sections[i])
             sections[i] = &nothing;
     }
+    r->interfaces = sections[1];
     if (!err)
         err = tn_plan_read_protocols(r, sections[2]);
     if (!err)

@@ -178,6 +178,48 @@ static int check_named(struct tn_plan_reader *r, const struct tn_manifest_option
     return tn_plan_fail(r, at, "%s: found %s, expected %s", option->name, tn_quote(quoted, name), expected);
 }
 
+/* The names of interfaces that an option may have: ": tap7 or tap8". */
+static void list_interfaces(const struct tn_plan_reader *r, const char *found, struct tn_text *out)
+{
+    struct tn_suggestion suggestion = tn_suggest(found);
+    size_t count = 0;
+    for (const struct tn_yaml_node *ifc = r->interfaces->first; ifc; ifc = ifc->next, count++) {
+        tn_suggest_offer(&suggestion, ifc->key);
+        if (count < LISTED_MAX)
+            tn_text_add(out, "%s%s", count == 0 ? ": " : ifc->next ? ", " : " or ", ifc->key);
+    }
+    tn_text_add(out, count == 0 ? "; there is none" : count > LISTED_MAX ? " …" : "");
+    tn_suggest_text(&suggestion, out);
+}
+
+static int check_interfaces(struct tn_plan_reader *r, const struct tn_manifest_option *option,
+                            const char *names, struct tn_position at)
+{
+    char name[TN_OPTION_STRING_MAX], expected[512], quoted[TN_QUOTE_MAX];
+    struct tn_text out = tn_text_init(expected, sizeof(expected));
+    for (names += strspn(names, ", "); *names; names += strspn(names, ", ")) {
+        size_t len = strcspn(names, ", ");
+        snprintf(name, sizeof(name), "%.*s", (int)len, names);
+        bool section = r->interfaces->kind == TN_YAML_MAPPING || r->interfaces->kind == TN_YAML_NULL;
+        if (section && !tn_plan_get(r->interfaces, name)) { /* else that is told when it is read */
+            list_interfaces(r, name, &out);
+            return tn_plan_fail(r, at, "%s: found %s, expected the name of an interface%s", option->name,
+                                tn_quote(quoted, name), expected);
+        }
+        names += len;
+    }
+    return 0;
+}
+
+/* A value of the right form: is there what it names? */
+static int check_value(struct tn_plan_reader *r, const struct tn_manifest_option *option,
+                       const struct tn_value *value, struct tn_position at)
+{
+    return option->type == TN_OPTION_PLUGIN       ? check_named(r, option, value->string, at)
+           : option->type == TN_OPTION_INTERFACES ? check_interfaces(r, option, value->string, at)
+                                                  : 0;
+}
+
 static int read_option(struct tn_plan_reader *r, const struct tn_yaml_node *node,
                        const struct tn_manifest_option *option, struct tn_value *value)
 {
@@ -185,7 +227,7 @@ static int read_option(struct tn_plan_reader *r, const struct tn_yaml_node *node
     struct tn_text why = tn_text_init(expected, sizeof(expected));
     const char *text = node->kind == TN_YAML_SCALAR ? node->text : "";
     if (node->kind == TN_YAML_SCALAR && !tn_value_parse(option, text, value, &why))
-        return option->type == TN_OPTION_PLUGIN ? check_named(r, option, text, node->at) : 0;
+        return check_value(r, option, value, node->at);
     if (node->kind == TN_YAML_SCALAR)
         tn_quote(quoted, text);
     else {
@@ -203,7 +245,7 @@ static int read_default(struct tn_plan_reader *r, const struct tn_manifest *m,
     char ignored[8];
     struct tn_text why = tn_text_init(ignored, sizeof(ignored));
     if (option->default_text && !tn_value_parse(option, option->default_text, value, &why))
-        return option->type == TN_OPTION_PLUGIN ? check_named(r, option, value->string, at) : 0;
+        return check_value(r, option, value, at);
     return tn_plan_fail(r, at, "found no '%s', which %s must be given: %s", option->name, m->name,
                         option->help);
 }

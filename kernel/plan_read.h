@@ -12,6 +12,7 @@
 struct tn_plan_reader {
     struct tn_plan *plan;
     const char *plugin_path;
+    const struct tn_yaml_node *interfaces; /* the section, before it is read and after */
     struct tn_error *error;
 };
 

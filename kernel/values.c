@@ -34,6 +34,7 @@ static void write_value(uint8_t *at, uint8_t type, const struct tn_value *value)
         break;
     case TN_OPTION_STRING:
     case TN_OPTION_PLUGIN:
+    case TN_OPTION_INTERFACES:
         memcpy(at, value->string, sizeof(value->string));
         break;
     default: /* INT, SIZE, RATE, CHOICE */

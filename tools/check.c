@@ -13,14 +13,15 @@ static const struct option options[] = {
 static int check_file(const struct tn_env *env, const char *file)
 {
     struct tn_error error;
+    const char *name = strcmp(file, "-") == 0 ? "standard input" : file;
     char *text = read_file(file);
     if (!text)
         return EXIT_USAGE;
-    int err = tn_stack_check(env, text, strcmp(file, "-") == 0 ? "standard input" : file, &error);
+    int err = tn_stack_check(env, text, name, &error);
     free(text);
     if (err < 0)
         return fail(EXIT_USAGE, "%s", error.text);
-    printf("%s: right%s%s\n", file, error.text[0] ? ", but " : "", error.text);
+    printf("%s: right%s%s\n", name, error.text[0] ? ", but " : "", error.text);
     return EXIT_DONE;
 }
 

@@ -91,6 +91,7 @@ enum tn_option_type {
     TN_OPTION_STRING,   /* char[TN_OPTION_STRING_MAX] */
     TN_OPTION_CHOICE,   /* int64_t: index into the manifest's list of choices */
     TN_OPTION_PLUGIN, /* char[TN_OPTION_STRING_MAX]: name of a plugin of the manifest's `kind`, which is enabled, too */
+    TN_OPTION_INTERFACES, /* char[TN_OPTION_STRING_MAX]: names of interfaces, all there, commas or blanks between */
 };
 
 #define TN_OPTION_STRING_MAX 108

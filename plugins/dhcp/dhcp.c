@@ -72,7 +72,7 @@ static void dhcp_readable(struct tn_self *self, struct tn_socket *sock)
 /* ---- The plugin ---- */
 
 static const struct tn_option dhcp_option_list[] = {
-    {"interface", TN_OPTION_STRING, offsetof(struct dhcp_options, interface)},
+    {"interface", TN_OPTION_INTERFACES, offsetof(struct dhcp_options, interface)},
     {"mode", TN_OPTION_CHOICE, offsetof(struct dhcp_options, mode)},
     {"host-name", TN_OPTION_STRING, offsetof(struct dhcp_options, hostname)},
     {"vendor-class", TN_OPTION_STRING, offsetof(struct dhcp_options, vendor_class)},

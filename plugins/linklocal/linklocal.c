@@ -266,7 +266,7 @@ static int linklocal_start(struct tn_self *self, struct tn_text *why)
 }
 
 static const struct tn_option linklocal_option_list[] = {
-    {"interface", TN_OPTION_STRING, offsetof(struct linklocal_options, interface)},
+    {"interface", TN_OPTION_INTERFACES, offsetof(struct linklocal_options, interface)},
     {"mode", TN_OPTION_CHOICE, offsetof(struct linklocal_options, mode)},
     {"wait", TN_OPTION_DURATION, offsetof(struct linklocal_options, wait)},
 };

@@ -184,7 +184,8 @@ class Check(Case):
         self.assert_usage(tenon("check", path), f"{path}:11:", "icpm", "icmp")
 
     def test_standard_input(self):
-        self.assert_status(tenon("check", "-", input=CONFIG), 0)
+        done = tenon("check", "-", input=CONFIG)
+        self.assertEqual((done.returncode, done.stdout), (0, "standard input: right\n"))
         self.assert_usage(tenon("check", "-", input="interfaces: ["), "standard input:", "syntax error")
 
     def test_several_files(self):

@@ -418,6 +418,24 @@ static void plugin_named_by_an_option_can_be_listed_itself(void **state)
     tn_plan_free(plan);
 }
 
+static void option_names_interfaces_that_are_there(void **state)
+{
+    add_plugin("homely", "service", "needs = family:2\n[option at]\ntype = interfaces\nhelp = Where\n");
+    tn_plan_free(plan_of("interfaces: { tap7: { driver: tap }, tap8: { driver: tap } }\n"
+                         "protocols: { ether: {}, ipv4: {} }\n"
+                         "services: { homely: { at: 'tap8, tap7' } }\n"));
+    refuse("interfaces: { tap7: { driver: tap }, lan0: { driver: tap } }\n"
+           "protocols: { ether: {}, ipv4: {} }\n"
+           "services: { homely: { at: tap7 tpa7 } }\n",
+           "s.yaml:3:27: at: found 'tpa7', expected the name of an interface: tap7 or lan0, did you mean "
+           "'tap7'?");
+    refuse("protocols: { ipv4: {} }\nservices: { homely: { at: tap7 } }\n",
+           "s.yaml:2:27: at: found 'tap7', expected the name of an interface; there is none");
+    refuse("interfaces: [tap7]\nprotocols: { ipv4: {} }\nservices: { homely: { at: tap7 } }\n",
+           "s.yaml:1:13: interfaces: found a list, expected a mapping of interfaces");
+    remove_plugin("homely");
+}
+
 static void option_that_names_no_such_plugin_is_refused(void **state)
 {
     refuse("protocols: { steered: { by: clam }, ipv4: {} }\n",
@@ -503,6 +521,7 @@ int main(void)
         cmocka_unit_test(options_of_a_long_list_are_left_to_describe),
         cmocka_unit_test_setup_teardown(plugin_named_by_an_option_comes_with_it, add_steering,
                                         remove_steering),
+        cmocka_unit_test(option_names_interfaces_that_are_there),
         cmocka_unit_test_setup_teardown(plugin_named_by_an_option_can_be_listed_itself, add_steering,
                                         remove_steering),
         cmocka_unit_test_setup_teardown(option_that_names_no_such_plugin_is_refused, add_steering,
