@@ -4,7 +4,7 @@
  * An input is a list of records: one byte of what to do, two of length (big-endian), and as many of a frame:
  *
  *     0  the frame as it is
- *     1  with right checksums (IPv4, ICMP, UDP, TCP), or nothing behind them would ever be reached
+ *     1  with right checksums (IPv4, ICMP, IGMP, UDP, TCP), or nothing behind them would ever be reached
  *     2  the same, and with the acknowledgement that the stack expects after what it sent last
  *     3  no frame: so many milliseconds pass
  *
@@ -14,36 +14,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "tenon/checksum.h"
 #include "tenon/cursor.h"
 #include "tenon/proto/ether.h"
 #include "tenon/proto/ipv4.h"
 #include "tenon/sim.h"
+#include "tenon/stack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     FRAME_MAX = 9000,
     PROTOCOL_ICMP = 1,
+    PROTOCOL_IGMP = 2,
     PROTOCOL_TCP = 6,
     PROTOCOL_UDP = 17,
     HEADERS = 14 + 20 + 20, /* Ethernet, IPv4, TCP, without options */
     CONNECTIONS_MAX = 256,
 };
 
-static const char yaml[] = "stack: { name: fuzz, limits: { sockets: 2000 } }\n"
-                           "interfaces:\n"
-                           "  h0:\n"
-                           "    driver: host\n"
-                           "    mac: \"02:00:00:00:07:07\"\n"
-                           "    addresses: [10.0.7.7/24, 10.0.7.8/24]\n"
-                           "    routes: [ { to: default, via: 10.0.7.1 } ]\n"
-                           "protocols: { ether: {}, arp: {}, ipv4: {}, icmp: {}, udp: {}, tcp: {} }\n"
-                           "services:\n"
-                           "  echo: { listen: [tcp/7, udp/7] }\n"
-                           "  discard: { listen: [tcp/9, udp/9] }\n"
-                           "  daytime: { listen: [tcp/13, udp/13] }\n"
-                           "  chargen: { listen: [tcp/19, udp/19] }\n";
+static const char yaml[] =
+    "stack: { name: fuzz, limits: { sockets: 2000 } }\n"
+    "interfaces:\n"
+    "  h0:\n"
+    "    driver: host\n"
+    "    mac: \"02:00:00:00:07:07\"\n"
+    "    addresses: [10.0.7.7/24, 10.0.7.8/24]\n"
+    "    routes: [ { to: default, via: 10.0.7.1 } ]\n"
+    "protocols: { ether: {}, arp: {}, ipv4: { forward: yes }, icmp: { redirects: yes },\n"
+    "             igmp: {}, udp: {}, tcp: {} }\n"
+    "services:\n"
+    "  echo: { listen: [tcp/7, udp/7] }\n"
+    "  discard: { listen: [tcp/9, udp/9] }\n"
+    "  daytime: { listen: [tcp/13, udp/13] }\n"
+    "  chargen: { listen: [tcp/19, udp/19] }\n";
 
 static struct tn_sim *sim;
 static struct tn_stack *stack;
@@ -64,6 +72,16 @@ static void forget_log(void *context, enum tn_level level, const char *who, cons
 {
 }
 
+/* Queries are answered where there is something to say. */
+static void join_group(void)
+{
+    const struct ip_mreq group = {.imr_multiaddr.s_addr = htonl(0xef010203),
+                                  .imr_interface.s_addr = htonl(0x0a000707)};
+    int fd = tn_socket(stack, AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0 || tn_setsockopt(stack, fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+        abort();
+}
+
 static void start(void)
 {
     struct tn_error error;
@@ -75,6 +93,7 @@ static void start(void)
         abort();
     }
     tn_stack_trace(stack, forget, NULL, false);
+    join_group();
     struct tn_usage usage;
     tn_stack_usage(stack, &usage);
     sockets_at_start = usage.sockets;
@@ -106,7 +125,10 @@ static void fix_transport(const uint8_t *ip, uint8_t *transport, size_t len)
 {
     static const struct {
         uint8_t protocol, field, pseudo;
-    } known[] = {{PROTOCOL_ICMP, 2, false}, {PROTOCOL_UDP, 6, true}, {PROTOCOL_TCP, 16, true}};
+    } known[] = {{PROTOCOL_ICMP, 2, false},
+                 {PROTOCOL_IGMP, 2, false},
+                 {PROTOCOL_UDP, 6, true},
+                 {PROTOCOL_TCP, 16, true}};
     struct tn_addr src = tn_addr_from(ip + 12, 4), dst = tn_addr_from(ip + 16, 4);
     for (size_t i = 0; i < TN_ARRAY_SIZE(known); i++) {
         if (ip[9] != known[i].protocol || len < known[i].field + 2u)

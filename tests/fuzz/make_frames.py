@@ -39,6 +39,13 @@ def tcp(flags, seq, data=b"", port=7, options=(), window=65535, what=ACKNOWLEDGE
     return record(what, ip() / segment / Raw(data))
 
 
+def igmp(dst, message):
+    """With the router alert option (RFC 2113), to the group's link address."""
+    mac = "01:00:5e:%02x:%02x:%02x" % tuple(int(n) & (0x7f if i == 0 else 0xff) for i, n in enumerate(dst.split(".")[1:]))
+    return record(CHECKSUMS, Ether(src=PEER_MAC, dst=mac) / IP(src=PEER, dst=dst, ttl=1, proto=2, options=[b"\x94\x04\x00\x00"])
+                  / Raw(bytes.fromhex(message)))
+
+
 OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
 OPEN = arp(1) + tcp("S", 100, options=OPTIONS, what=CHECKSUMS) + tcp("A", 101)
 
@@ -48,6 +55,17 @@ SEEDS = {
     "ping": arp(1) + record(CHECKSUMS, ip() / ICMP() / Raw(b"ping" * 14)),
     "icmp-port-unreachable": record(CHECKSUMS, ip() / ICMP(type=3, code=3) / IP(src=STACK, dst=PEER) / UDP(sport=7, dport=9)),
     "icmp-too-big": record(CHECKSUMS, ip() / ICMP(type=3, code=4, nexthopmtu=600) / IP(src=STACK, dst=PEER) / TCP(sport=7)),
+    "icmp-timestamp": arp(1) + record(CHECKSUMS, ip() / ICMP(type=13, id=3, seq=4, ts_ori=5)),
+    "icmp-redirect": arp(1) + record(CHECKSUMS, ip() / ICMP(type=5, code=1, gw="10.0.7.2") / IP(src=STACK, dst="192.0.2.9") / UDP(sport=7, dport=9)),
+    "igmp-query-3": arp(1) + igmp("224.0.0.1", "11 64 0000 00000000 02 7d 0000") + wait(12000),
+    "igmp-query-3-group": arp(1) + igmp("239.1.2.3", "11 05 0000 ef010203 02 7d 0001 c0000201") + wait(2000),
+    "igmp-query-2": arp(1) + igmp("224.0.0.1", "11 64 0000 00000000") + wait(12000),
+    "igmp-query-1": arp(1) + igmp("224.0.0.1", "11 00 0000 00000000") + wait(12000),
+    "igmp-report-2": arp(1) + igmp("224.0.0.1", "11 64 0000 00000000") + igmp("239.1.2.3", "16 00 0000 ef010203") + wait(12000),
+    "forwarded": arp(1) + record(CHECKSUMS, ether() / IP(src=PEER, dst="192.0.2.9", ttl=9) / UDP(sport=1000, dport=7) / Raw(b"on"))
+                 + wait(5000),
+    "forwarded-to-its-end": arp(1) + record(CHECKSUMS, ether() / IP(src=PEER, dst="192.0.2.9", ttl=1) / UDP(sport=1000, dport=7)),
+    "source-route": arp(1) + record(CHECKSUMS, ip(options=[b"\x83\x07\x04\x0a\x00\x07\x02\x00"]) / ICMP()),
     "udp-echo": arp(1) + record(CHECKSUMS, ip() / UDP(sport=1000, dport=7) / Raw(b"hello")),
     "udp-daytime": arp(1) + record(CHECKSUMS, ip() / UDP(sport=1000, dport=13)),
     "udp-chargen": arp(1) + record(CHECKSUMS, ip() / UDP(sport=1000, dport=19)),

@@ -76,6 +76,71 @@ class Strict(unittest.TestCase):
         self.assertEqual(run("ping", "-n", "-c", 1, "-W", 2, STACK, check=False).returncode, 0)
 
 
+class TwoStacks(unittest.TestCase):
+    """Two stacks that are told to have the same address, on the TAP devices of one bridge, on which the kernel is the third host."""
+
+    # A bridge's port may take a moment to pass frames on.
+    QUICK = "probe-wait: 10ms, probe-min: 200ms, probe-max: 300ms, announce-wait: 50ms, announce-interval: 200ms"
+    FIGHT = """\
+stack: {{ name: %(name)s, control: {control} }}
+interfaces:
+  %(name)s: {{ driver: tap, mac: "%(mac)s", addresses: [10.0.7.7/24, %(own)s/24] }}
+protocols: {{ ether: {{}}, arp: {{ conflict-detection: %(detection)s, defend: %(defend)s, %(quick)s }}, ipv4: {{}}, icmp: {{}} }}
+"""
+
+    def setUp(self):
+        run("ip", "link", "add", "br0", "type", "bridge")
+        self.addCleanup(run, "ip", "link", "del", "br0", check=False)
+        harness.configure_tap("br0")
+        for name in ("ta", "tb"):
+            run("ip", "tuntap", "add", "dev", name, "mode", "tap")
+            self.addCleanup(harness.remove_tap, name)
+            run("ip", "link", "set", name, "master", "br0", "up")
+
+    def stack(self, name, **options):
+        values = {"name": name, "mac": f"02:00:00:00:00:{name[1] * 2}", "own": {"ta": "10.0.7.8", "tb": "10.0.7.9"}[name],
+                  "detection": "strict", "defend": "once", "quick": self.QUICK, **options}
+        stack = harness.Stack(self.FIGHT % values)
+        self.addCleanup(stack.stop)
+        return stack
+
+    @staticmethod
+    def states(stack):
+        return [row["state"] for row in stack.rows("addresses")]
+
+    def owner(self):
+        """The link address that answers the kernel for 10.0.7.7."""
+        run("ip", "neigh", "flush", "dev", "br0")
+        run("ping", "-n", "-c", 1, "-W", 2, STACK)
+        return harness.neighbour()[0]
+
+    def test_who_comes_second_does_not_get_it(self):
+        first = self.stack("ta")
+        wait_until(lambda: self.states(first) == ["in use", "in use"], what="the first has both")
+        second = self.stack("tb")
+        wait_until(lambda: self.states(second) == ["conflict", "in use"], what="the second has its own alone")
+        self.assertEqual(self.states(first), ["in use", "in use"])
+        self.assertEqual(self.owner(), "02:00:00:00:00:aa")
+        for address in (SECOND, "10.0.7.9"):
+            run("ping", "-n", "-c", 1, "-W", 2, address)
+        self.assertIn("10.0.7.7 is also used by 02:00:00:00:00:aa", second.log.read_text())
+
+    def test_who_asks_nobody_is_told_off_by_who_never_gives_up(self):
+        first = self.stack("ta", defend="always")
+        wait_until(lambda: self.states(first) == ["in use", "in use"], what="the first has both")
+        second = self.stack("tb", detection="'off'")
+        second.command("ping", "-c", 1, KERNEL, check=False)  # it speaks as 10.0.7.7
+        wait_until(lambda: first.counter("arp", "defences") >= 1, what="it defends it")
+        self.assertEqual(self.states(first), ["in use", "in use"])
+
+    def test_of_two_that_start_at_once_one_at_most_has_it(self):
+        both = [self.stack("ta"), self.stack("tb")]
+        wait_until(lambda: all("looked for" not in self.states(s) for s in both), what="both have decided")
+        states = sorted(self.states(s)[0] for s in both)
+        self.assertIn(states, (["conflict", "in use"], ["conflict", "conflict"]))
+        self.assertEqual([self.states(s)[1] for s in both], ["in use", "in use"])
+
+
 class Vlan(harness.StackCase):
     config = harness.CONFIG.replace("    driver: tap\n", "    driver: tap\n    vlan: 5\n")
 
