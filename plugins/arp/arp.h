@@ -99,6 +99,7 @@ struct arp_claim {
     uint16_t ifindex;
     uint8_t phase; /* enum arp_phase */
     uint8_t sent;  /* packets of this phase */
+    bool used;     /* by the core */
 };
 
 #define ARP_INTERFACES_MAX 64

@@ -109,6 +109,7 @@ static void take(struct tn_self *self, struct tn_interface *ifc, struct arp_clai
 {
     const struct tn_addr addr = claim->addr;
     set_phase(claim, ARP_ANNOUNCING);
+    claim->used = true;
     announce(self, ifc, claim);
     self->core->address_verdict(self, ifc, AF_INET, &addr, TN_ADDRESS_USABLE, NULL);
 }
@@ -150,11 +151,13 @@ bool arp_claim(struct tn_self *self, struct tn_interface *ifc, const struct tn_a
     *bucket = claim;
     if (o->detection == ARP_DETECTION_OFF && !link_local) {
         set_phase(claim, ARP_TAKEN);
+        claim->used = true;
         arp_send_announcement(self, ifc, addr);
         return true;
     }
     begin_looking(self, claim);
-    return o->detection == ARP_DETECTION_OPTIMISTIC && !brought && !link_local;
+    claim->used = o->detection == ARP_DETECTION_OPTIMISTIC && !brought && !link_local;
+    return claim->used;
 }
 
 /* Detection may have been switched on: addresses that were taken without a look are looked for, while they are used. */
@@ -200,6 +203,7 @@ static void lose(struct tn_self *self, struct tn_interface *ifc, struct arp_clai
     tell(self, ifc, claim, lladdr, "it is not used any more");
     tn_count(self, ARP_LOST_ADDRESSES);
     set_phase(claim, ARP_LOST);
+    claim->used = false;
     wake_in(self, claim, arp_options(self)->rate_limit_interval);
     /* The claim may be gone after this. */
     self->core->address_verdict(self, ifc, AF_INET, &addr, TN_ADDRESS_CONFLICT, lladdr);
@@ -235,7 +239,8 @@ static bool is_own_lladdr(struct tn_self *self, const uint8_t *lladdr)
     return false;
 }
 
-/* The claim that the packet disputes: it is spoken with, or, while it is looked for, another looks for it too. */
+/* The claim that the packet disputes: it is spoken with, or, while it is looked for, another looks for it too; who does that with one
+ * that is in use already gets an answer instead. */
 static struct arp_claim *disputed(struct tn_self *self, const struct tn_interface *ifc,
                                   const struct tn_arp_packet *arp)
 {
@@ -244,7 +249,7 @@ static struct arp_claim *disputed(struct tn_self *self, const struct tn_interfac
     if (!probe)
         return find(self, ifc->index, arp->sender);
     struct arp_claim *claim = tn_be16(arp->op) == TN_ARP_REQUEST ? find(self, ifc->index, arp->target) : NULL;
-    return claim && claim->phase == ARP_LOOKING ? claim : NULL;
+    return claim && claim->phase == ARP_LOOKING && !claim->used ? claim : NULL;
 }
 
 bool arp_conflict(struct tn_self *self, struct tn_interface *ifc, const struct tn_arp_packet *arp)

@@ -205,6 +205,19 @@ static void probe_of_another_for_the_same_address_is_a_conflict(void **state)
 }
 
 /* conformance: 5227 2.1.1-echo */
+/* As `arping -D` does. */
+static void probe_of_another_for_an_address_in_use_is_answered(void **state)
+{
+    net_begin(&net, YAML("{}"));
+    (void)wait_for(2 * TN_SEC, probe(NET_OWN, "10.0.7.7"));
+    say(probe(NET_OTHER, "10.0.7.7"));
+    net_expect_arp(&net, &(struct net_arp){NET_OTHER, NET_OWN, 2, NET_OWN, "10.0.7.7", NET_OTHER, "0.0.0.0"});
+    assert_true(shown("\"in use\""));
+    assert_false(shown("\"conflict\""));
+    assert_int_equal(net_counter(&net, "arp", "conflicts"), 0);
+    finish();
+}
+
 static void own_probe_that_comes_back_is_no_conflict(void **state)
 {
     net_begin(&net, YAML("{ conflict-detection: strict }"));
@@ -487,6 +500,7 @@ int main(void)
         cmocka_unit_test(nothing_is_looked_for_when_it_is_off),
         cmocka_unit_test(answer_to_a_probe_takes_the_address_away),
         cmocka_unit_test(probe_of_another_for_the_same_address_is_a_conflict),
+        cmocka_unit_test(probe_of_another_for_an_address_in_use_is_answered),
         cmocka_unit_test(own_probe_that_comes_back_is_no_conflict),
         cmocka_unit_test(conflict_within_announce_wait_counts),
         cmocka_unit_test(lost_address_of_the_configuration_is_looked_for_again),

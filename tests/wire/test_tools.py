@@ -1,6 +1,7 @@
 """Everyday traffic as tshark judges it: no malformed packet, no wrong checksum."""
 
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -8,6 +9,9 @@ import unittest
 import harness
 import isolate
 from harness import connect, run
+
+# Type 13, identifier 1, sequence number 2, sent at 3 ms after midnight.
+TIMESTAMP_REQUEST = bytes.fromhex("0d00 f2f9 0001 0002 00000003 00000000 00000000")
 
 
 class Capture(harness.StackCase):
@@ -52,12 +56,31 @@ class Capture(harness.StackCase):
             harness.receive_all(sock)
         with self.assertRaises(ConnectionRefusedError):
             connect(port=4)
+        self.odd_traffic()
+
+    def odd_traffic(self):
+        """Fragments, errors, timestamps, what asks for them, and what the stack asks itself."""
+        run("ping", "-n", "-c", 1, "-W", 2, "-s", 65507, harness.STACK)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(2)
+            sock.connect((harness.STACK, harness.ECHO))
+            sock.send(bytes(4096))
+            self.assertEqual(sock.recv(65536), bytes(4096))
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, 253) as sock:
+            sock.sendto(b"protocol of nobody", (harness.STACK, 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
+            sock.sendto(TIMESTAMP_REQUEST, (harness.STACK, 0))
+        run("arping", "-D", "-c", 1, "-w", 2, "-I", harness.TAP, harness.STACK, check=False)
+        self.stack.command("ping", "-c", 1, "-s", 4000, harness.KERNEL)
+        self.stack.command("traceroute", "-q", 1, harness.KERNEL)
 
     def test_nothing_is_malformed(self):
         path = self.capture(self.everyday_traffic)
         self.assertGreater(len(self.frames(path, "tcp")), 100)
         self.assertGreater(len(self.frames(path, "arp.opcode == 2")), 0)
-        self.assertGreater(len(self.frames(path, "icmp.type == 3")), 0)
+        for kind in ("icmp.type == 0", "icmp.type == 3 && icmp.code == 2", "icmp.type == 3 && icmp.code == 3", "icmp.type == 8",
+                     "icmp.type == 14", "ip.flags.mf == 1"):
+            self.assertGreater(len(self.frames(path, kind)), 0, kind)
         bad = "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || " \
               "icmp.checksum.status == 0 || _ws.expert.severity == 8388608"
         self.assertEqual(self.frames(path, bad), [])
