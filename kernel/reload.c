@@ -427,6 +427,29 @@ static void report_step(struct tn_text *out, const struct step *s)
     }
 }
 
+static bool logs_equal(const struct tn_plan *a, const struct tn_plan *b)
+{
+    bool same = a->log_count == b->log_count;
+    for (size_t i = 0; i < a->log_count && same; i++)
+        same = a->logs[i].level == b->logs[i].level && strcmp(a->logs[i].who, b->logs[i].who) == 0;
+    return same;
+}
+
+/* What of the section `stack` holds from now on because the new plan says so. */
+static void report_stack_section(struct reload *r)
+{
+    const struct tn_plan *old = r->old, *new = r->new;
+    if (!logs_equal(old, new))
+        tn_text_add(&r->report, "changed log levels\n");
+    if (old->name_server_count != new->name_server_count ||
+        memcmp(old->name_servers, new->name_servers, sizeof(old->name_servers)) != 0)
+        tn_text_add(&r->report, "changed name servers\n");
+    if (strcmp(old->domain, new->domain) != 0)
+        tn_text_add(&r->report, "changed domain\n");
+    if (old->busy_poll != new->busy_poll)
+        tn_text_add(&r->report, "changed busy polling\n");
+}
+
 /* ---- The whole ---- */
 
 static void end_addresses(struct reload *r)
@@ -536,6 +559,7 @@ static int apply(struct tn_stack *stack, const char *yaml, const char *name, str
     }
     if (err == 0) {
         end_the_rest(&r);
+        report_stack_section(&r);
         tn_logger_configure(stack, new);
         tn_paths_changed(stack);
     } else {

@@ -290,7 +290,8 @@ static bool icmp_ping_arguments(struct tn_self *self, struct tn_job *job, struct
     if (self->core->address_class(self, AF_INET, &p->dst) == TN_ADDR_MULTICAST ||
         self->core->address_class(self, AF_INET, &p->dst) == TN_ADDR_BROADCAST ||
         self->core->address_kind(self, AF_INET, NULL, &p->dst, NULL) == TN_LOCAL_BROADCAST) {
-        self->core->job_fail(job, "to: expected the address of one host");
+        self->core->job_fail(job, "to: found %.15s, expected the address of one host",
+                             self->core->job_text(job, "to"));
         return false;
     }
     int64_t count, interval, size, timeout, vrf, ttl;

@@ -735,8 +735,8 @@ static void wrong_arguments_are_refused(void **state)
     expect_refusal("{}", "to: expected an IPv4 address");
     expect_refusal("{\"to\":\"penguin\"}", "to: expected an IPv4 address");
     expect_refusal("{\"to\":\"::1\"}", "to: expected an IPv4 address");
-    expect_refusal("{\"to\":\"224.0.0.1\"}", "to: expected the address of one host");
-    expect_refusal("{\"to\":\"10.0.7.255\"}", "to: expected the address of one host");
+    expect_refusal("{\"to\":\"224.0.0.1\"}", "to: found 224.0.0.1, expected the address of one host");
+    expect_refusal("{\"to\":\"10.0.7.255\"}", "to: found 10.0.7.255, expected the address of one host");
     expect_refusal("{\"to\":\"10.0.7.1\",\"size\":65508}", "size: 65508 is not between 0 and 65507");
     expect_refusal("{\"to\":\"10.0.7.1\",\"interval\":0}", "interval: 0 is not between 1 and 3600000");
     expect_refusal("{\"to\":\"10.0.7.1\",\"count\":-1}", "count: -1 is not between 0 and 1000000000");

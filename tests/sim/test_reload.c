@@ -138,6 +138,22 @@ static void nothing_changed_does_nothing(void **state)
     assert_reports(f, "");
 }
 
+static void section_stack_is_applied_and_told(void **state)
+{
+    struct fixture *f = *state;
+    struct config c = base;
+    c.stack = "stack: { name: server, log: { tcp: debug }, name-servers: [10.0.0.1], domain: example.org, "
+              "busy-poll: 50us }\n";
+    reload(f, &c);
+    assert_reports(f, "changed log levels\nchanged name servers\nchanged domain\nchanged busy polling\n");
+    reload(f, &c);
+    assert_reports(f, "");
+    c.stack = "stack: { name: server, log: { tcp: info }, name-servers: [10.0.0.3], domain: example.org, "
+              "busy-poll: 50us }\n";
+    reload(f, &c);
+    assert_reports(f, "changed log levels\nchanged name servers\n");
+}
+
 static void address_is_added_and_removed(void **state)
 {
     struct fixture *f = *state;
@@ -446,6 +462,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(nothing_changed_does_nothing),
+        TEST(section_stack_is_applied_and_told),
         TEST(address_is_added_and_removed),
         TEST(peer_is_told_when_the_address_of_its_connection_is_removed),
         TEST(user_is_told_when_the_address_of_its_connection_is_removed),
