@@ -23,7 +23,7 @@ static const struct {
     {"routes", tn_show_routes},       {"neighbours", tn_show_neighbours}, {"sockets", tn_show_sockets},
     {"plugins", tn_show_plugins},     {"options", tn_show_options},       {"commands", tn_show_commands},
     {"path-mtus", tn_show_path_mtus}, {"dispatch", tn_show_dispatch},     {"counters", tn_show_counters},
-    {"drops", tn_show_drops},
+    {"drops", tn_show_drops},         {"groups", tn_show_groups},
 };
 
 bool tn_rows_want(struct tn_rows *rows)
@@ -192,7 +192,7 @@ const char *const *tn_show_tables(void)
 {
     static const char *const names[] = {"stack",    "interfaces", "addresses", "routes",   "neighbours",
                                         "sockets",  "plugins",    "options",   "commands", "path-mtus",
-                                        "dispatch", "counters",   "drops",     NULL};
+                                        "dispatch", "counters",   "drops",     "groups",   NULL};
     static_assert(TN_ARRAY_SIZE(names) == TN_ARRAY_SIZE(tables) + 1, "a name a table");
     return names;
 }

@@ -40,7 +40,7 @@ json_t *tn_json_interface(struct tn_stack *stack, uint16_t ifindex);
 
 typedef void tn_table_fn(struct tn_rows *rows);
 tn_table_fn tn_show_interfaces, tn_show_addresses, tn_show_routes, tn_show_neighbours, tn_show_sockets,
-    tn_show_path_mtus;
+    tn_show_path_mtus, tn_show_groups;
 tn_table_fn tn_show_plugins, tn_show_dispatch, tn_show_counters, tn_show_drops, tn_show_stack,
     tn_show_options, tn_show_commands;
 

@@ -6,6 +6,7 @@
 #include "dispatch.h"
 #include "flow.h"
 #include "gateway.h"
+#include "group.h"
 #include "neighbour.h"
 #include "pmtu.h"
 #include "route.h"
@@ -147,6 +148,22 @@ static void add_neighbour(void *context, const struct tn_neighbour_info *n)
 void tn_show_neighbours(struct tn_rows *rows)
 {
     tn_neighbour_each(rows->stack, add_neighbour, rows);
+}
+
+/* ---- groups ---- */
+
+static void add_group(void *context, const struct tn_group_info *info)
+{
+    struct tn_rows *rows = context;
+    if (tn_rows_want(rows))
+        tn_rows_add(rows, json_pack("{s:o,s:o,s:I}", "group", tn_json_address(info->family, &info->addr, -1),
+                                    "interface", tn_json_interface(rows->stack, info->ifindex), "members",
+                                    (json_int_t)info->members));
+}
+
+void tn_show_groups(struct tn_rows *rows)
+{
+    tn_group_each(rows->stack, add_group, rows);
 }
 
 /* ---- sockets ---- */

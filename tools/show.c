@@ -127,6 +127,9 @@ static const struct column neighbours[] = {{"ADDRESS", LEFT, NULL, "address"},
                                            {"LINK ADDRESS", LEFT, NULL, "lladdr"},
                                            {"STATE", LEFT, NULL, "state"},
                                            {"WAITING", RIGHT, NULL, "waiting"}};
+static const struct column groups[] = {{"GROUP", LEFT, NULL, "group"},
+                                       {"INTERFACE", LEFT, NULL, "interface"},
+                                       {"SOCKETS", RIGHT, NULL, "members"}};
 static const struct column sockets[] = {{"ID", RIGHT, NULL, "id"},
                                         {"TRANSPORT", LEFT, NULL, "transport"},
                                         {"STATE", LEFT, state_cell, NULL},
@@ -171,6 +174,7 @@ static const struct view {
     {"routes", routes, TN_ARRAY_SIZE(routes), false},
     {"path-mtus", path_mtus, TN_ARRAY_SIZE(path_mtus), false},
     {"neighbours", neighbours, TN_ARRAY_SIZE(neighbours), false},
+    {"groups", groups, TN_ARRAY_SIZE(groups), false},
     {"sockets", sockets, TN_ARRAY_SIZE(sockets), false},
     {"plugins", plugins, TN_ARRAY_SIZE(plugins), false},
     {"options", options_table, TN_ARRAY_SIZE(options_table), false},
@@ -396,10 +400,10 @@ const struct verb verb_show = {
     .name = "show",
     .summary = "shows a running stack: its tables",
     .help = "usage: tenon show [TABLE...] [OPTIONS]\n\n"
-            "Tables: stack, interfaces, addresses, routes, path-mtus, neighbours, sockets, plugins, options, "
-            "commands, "
-            "dispatch,\n"
-            "counters, drops. Plugins bring more, such as dhcp. Without TABLE: what one looks at first.\n\n"
+            "Tables: stack, interfaces, addresses, routes, path-mtus, neighbours, groups, sockets, plugins, "
+            "options,\n"
+            "commands, dispatch, counters, drops. Plugins bring more, such as dhcp. Without TABLE: what one "
+            "looks at first.\n\n"
             "  --json           the tables as they came, a JSON object a line\n"
             "  --all            counters and drops that are zero, too\n"
             "  --limit N        at most N rows (1000; 10000 at most)\n"

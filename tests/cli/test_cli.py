@@ -361,12 +361,16 @@ class Show(Case):
     def test_every_table(self):
         self.start()
         tables = re.search(r"Tables: ([^.]*)\.", tenon("show", "--help").stdout).group(1).replace("\n", " ").split(", ")
-        self.assertEqual(len(tables), 13)
+        self.assertEqual(len(tables), 14)
         for table in tables:
             self.assertTrue(self.ask("show", table).stdout.strip(), table)
             answer = json.loads(self.ask("show", table, "--json").stdout)
             self.assertEqual(answer["table"], table)
             self.assertEqual(answer["total"], len(answer["rows"]))
+
+    def test_groups(self):
+        self.start(text=CONFIG + "  udp: {}\nservices:\n  echo: { listen: ['udp/239.1.2.3:7'] }\n")
+        self.assertEqual(self.ask("show", "groups").stdout.split("\n")[1].split(), ["239.1.2.3", "h0", "1"])
 
     def test_tables_are_aligned(self):
         self.start()
