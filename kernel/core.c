@@ -338,6 +338,7 @@ const struct tn_core tn_core_table = {
     .address_verdict = tn_core_address_verdict,
     .packets_pressed = core_packets_pressed,
     .socket_urgent = tn_core_socket_urgent,
+    .socket_room = tn_core_socket_room,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

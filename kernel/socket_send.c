@@ -357,6 +357,12 @@ ssize_t tn_core_socket_send(struct tn_self *self, struct tn_socket *sock, const 
     return tn_socket_send_to(self->stack, sock, &from, &(struct tn_departure){.named = false});
 }
 
+uint32_t tn_core_socket_room(struct tn_self *self, struct tn_socket *sock)
+{
+    want_write_if_full(self->stack, sock);
+    return tn_socket_must_wait(self->stack, sock) ? 0 : tn_socket_tx_room(sock);
+}
+
 int tn_core_socket_give(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet)
 {
     struct tn_stack *stack = self->stack;

@@ -67,6 +67,7 @@ int tn_core_socket_connect(struct tn_self *self, struct tn_socket *sock, const s
 ssize_t tn_core_socket_receive(struct tn_self *self, struct tn_socket *sock, void *bytes, size_t len);
 ssize_t tn_core_socket_send(struct tn_self *self, struct tn_socket *sock, const void *bytes, size_t len);
 struct tn_packet *tn_core_socket_take(struct tn_self *self, struct tn_socket *sock);
+uint32_t tn_core_socket_room(struct tn_self *self, struct tn_socket *sock);
 int tn_core_socket_give(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet);
 int tn_core_socket_send_along(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
                               const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,

@@ -574,8 +574,9 @@ struct tn_core {
     /* Sockets, for services (and for plugins that speak themselves). open: `transport` is an IP protocol
      * number. receive: bytes taken, 0 at the end of data, -EAGAIN. send: bytes taken, -EAGAIN when full,
      * -EPIPE, … take / give: whole packets without copying: take returns NULL when there are none (or at the
-     * end: see TN_SOCK_EOF), give consumes (-EAGAIN: NOT consumed). For datagrams src/src_port of a taken
-     * packet is the sender, and reply() sends `packet` back from where `to` was received. */
+     * end: see TN_SOCK_EOF), give consumes (-EAGAIN: NOT consumed; see
+     * socket_room()). For datagrams src/src_port of a taken packet is the sender, and reply() sends `packet`
+     * back from where `to` was received. */
     struct tn_socket *(*socket_open)(struct tn_self *self, uint8_t family, uint8_t type, uint8_t protocol);
     int (*socket_bind)(struct tn_self *self, struct tn_socket *sock, const struct tn_addr *addr,
                        uint16_t port);
@@ -725,6 +726,10 @@ struct tn_core {
     int (*redirect)(struct tn_self *self, struct tn_interface *ifc, uint8_t family, uint16_t vrf,
                     const struct tn_addr *from, const struct tn_addr *to, const struct tn_addr *via,
                     tn_time lifetime);
+
+    /* How many bytes a stream's send queue takes now, which may be less than tn_socket_tx_room(): while packets are short a
+     * queue grows only from nothing. 0: none; writable() will be called. Whoever takes packets to give them asks before. */
+    uint32_t (*socket_room)(struct tn_self *self, struct tn_socket *sock);
 };
 
 #define TN_STORE_MAX        4096

@@ -92,7 +92,7 @@ static void chargen_fill(struct tn_self *self, struct tn_socket *sock)
 {
     struct chargen_progress *progress = sock->user;
     uint32_t room;
-    while ((room = tn_socket_tx_room(sock)) > 0) {
+    while ((room = self->core->socket_room(self, sock)) > 0) {
         struct tn_packet *view = chargen_view(self, progress->at, room);
         if (!view) {
             sock->flags |= TN_SOCK_WANT_WRITE; /* when what is queued has gone, there will be memory */

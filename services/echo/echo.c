@@ -39,7 +39,8 @@ static void echo_accepted(struct tn_self *self, struct tn_socket *sock)
 static void echo_stream(struct tn_self *self, struct tn_socket *sock)
 {
     struct tn_packet *packet;
-    while (tn_socket_tx_room(sock) > 0 && (packet = self->core->socket_take(self, sock))) {
+    while (sock->rx.packets > 0 && self->core->socket_room(self, sock) > 0) {
+        packet = self->core->socket_take(self, sock);
         tn_count_add(self, ECHO_BYTES, packet->total);
         self->core->socket_give(self, sock, packet);
     }

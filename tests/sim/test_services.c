@@ -259,6 +259,35 @@ static void echo_sends_bytes_back(void **state)
     tn_close(a, fd);
 }
 
+/* Others hold more than half of the packets, so that send queues may not grow: what came waits in the receive queue, and nothing
+ * of it is lost. */
+static void echo_loses_nothing_while_packets_are_short(void **state)
+{
+    enum {
+        HELD = 40000,
+        SENT = 50000,
+    };
+    static struct tn_packet *held[HELD];
+    static char sent[SENT], back[SENT];
+    for (size_t i = 0; i < HELD; i++)
+        held[i] = tn_packet_new(&b->pool, 1);
+    for (size_t i = 0; i < SENT; i++)
+        sent[i] = (char)(i * 7 + i / 256);
+    int fd = call(7);
+    assert_int_equal(tn_send(a, fd, sent, SENT, 0), SENT);
+    size_t got = 0;
+    for (int i = 0; i < 600 && got < SENT; i++) {
+        pass();
+        ssize_t n = tn_recv(a, fd, back + got, SENT - got, 0);
+        got += n > 0 ? (size_t)n : 0;
+    }
+    assert_int_equal(got, SENT);
+    assert_memory_equal(back, sent, SENT);
+    for (size_t i = 0; i < HELD; i++)
+        tn_packet_free(&b->pool, held[i]);
+    tn_close(a, fd);
+}
+
 /* The client has finished sending; the rest still comes, and then the end. */
 static void echo_answers_a_half_closed_connection(void **state)
 {
@@ -418,6 +447,7 @@ int main(void)
         TEST(services_do_not_answer_services),
         TEST(services_do_not_answer_broadcasts),
         TEST(echo_sends_bytes_back),
+        TEST(echo_loses_nothing_while_packets_are_short),
         TEST(echo_answers_a_half_closed_connection),
         TEST(echo_stops_who_does_not_read),
         TEST(discard_takes_all_and_closes),
