@@ -32,7 +32,9 @@ void tn_suggest_offer(struct tn_suggestion *s, const char *candidate)
     /* A word is near when at most a third of it is wrong, and never when all of it is. */
     size_t longer = tn_max(strlen(s->word), strlen(candidate));
     size_t limit = tn_max(longer / 3, longer > 1 ? 1 : 0);
-    size_t distance = tn_edit_distance(s->word, candidate);
+    size_t distance = tn_edit_distance(s->word, candidate), len = strlen(s->word);
+    if (distance > 1 && len >= 2 && strncmp(s->word, candidate, len) == 0)
+        distance = limit = 1; /* its beginning: an abbreviation */
     if (distance <= limit && distance < s->distance) {
         s->best = candidate;
         s->distance = distance;

@@ -5,7 +5,7 @@
 #include "tenon/text.h"
 #include "tenon/types.h"
 
-/* Looks for the candidate with the smallest edit distance to `word`; the first of equals. */
+/* Looks for the candidate with the smallest edit distance to `word`, which is 1 from what it abbreviates; the first of equals. */
 struct tn_suggestion {
     const char *word; /* as given */
     const char *best; /* the candidate's own pointer, or NULL: nothing is near enough */

@@ -411,6 +411,7 @@ class Show(Case):
 
     def test_misspelt_table(self):
         self.assert_usage(tenon("show", "route"), "no table 'route'", "did you mean 'routes'?")
+        self.assert_usage(tenon("show", "neigh"), "no table 'neigh'", "did you mean 'neighbours'?")
 
 
 class SwapAndReload(Case):

@@ -291,7 +291,16 @@ static void suggestion_is_the_nearest_and_near(void **state)
     assert_string_equal(s.best, "addresses");
     struct tn_suggestion t = tn_suggest("x");
     tn_suggest_offer(&t, "y");
+    tn_suggest_offer(&t, "xyz");
     assert_null(t.best);
+    struct tn_suggestion u = tn_suggest("neigh");
+    tn_suggest_offer(&u, "routes");
+    tn_suggest_offer(&u, "neighbours"); /* an abbreviation */
+    assert_string_equal(u.best, "neighbours");
+    tn_suggest_offer(&u, "neighbourhood");
+    assert_string_equal(u.best, "neighbours"); /* the first of equals */
+    tn_suggest_offer(&u, "neigh");
+    assert_string_equal(u.best, "neigh");
 }
 
 static void quoting_cuts_and_escapes(void **state)
