@@ -201,10 +201,10 @@ static int check_type(struct tn_manifest_reader *r, struct tn_manifest_option *o
         return tn_manifest_fail(r, draft->line, "option %s: found no 'type', expected one", option->name);
     int type = tn_option_type_find(draft->type.text);
     if (type < 0)
-        return tn_manifest_fail(
-            r, draft->type.line,
-            "type: found %s, expected bool, int, size, duration, percent, rate, string, choice or plugin",
-            tn_quote(quoted, draft->type.text));
+        return tn_manifest_fail(r, draft->type.line,
+                                "type: found %s, expected bool, int, size, duration, percent, rate, string, "
+                                "choice, plugin or interfaces",
+                                tn_quote(quoted, draft->type.text));
     if (!draft->help.text || !*draft->help.text)
         return tn_manifest_fail(r, draft->line, "option %s: found no 'help', expected a line of it",
                                 option->name);

@@ -379,7 +379,7 @@ static void unknown_type_is_refused(void **state)
 {
     refuse_with("[option a]\ntype = number\nhelp = A\n",
                 "x.ini:9: type: found 'number', expected bool, int, size, duration, percent, rate, string, "
-                "choice or plugin");
+                "choice, plugin or interfaces");
 }
 
 static void bad_live_is_refused(void **state)
