@@ -10,9 +10,11 @@ int tn_embed_read_address(const struct tn_socket *sock, const struct sockaddr *s
 {
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
+    /* RFC 2133's sockaddr_in6 had no scope. */
+    socklen_t least = sock->family == AF_INET ? sizeof(in) : offsetof(struct sockaddr_in6, sin6_scope_id);
     if (!sa)
         return -EFAULT;
-    if (len < sizeof(sa->sa_family) || len > INT_MAX)
+    if (len < least || len > INT_MAX)
         return -EINVAL;
     memset(out, 0, sizeof(*out));
     sa_family_t family;
@@ -20,15 +22,11 @@ int tn_embed_read_address(const struct tn_socket *sock, const struct sockaddr *s
     if (family != sock->family)
         return -EAFNOSUPPORT;
     if (family == AF_INET) {
-        if (len < sizeof(in))
-            return -EINVAL;
         memcpy(&in, sa, sizeof(in));
         out->addr = tn_addr_from(&in.sin_addr, sizeof(in.sin_addr));
         out->port = tn_load16(&in.sin_port);
         return 0;
     }
-    if (len < offsetof(struct sockaddr_in6, sin6_scope_id)) /* RFC 2133's had no scope */
-        return -EINVAL;
     memset(&in6, 0, sizeof(in6));
     memcpy(&in6, sa, tn_min(len, sizeof(in6)));
     out->addr = tn_addr_from(&in6.sin6_addr, sizeof(in6.sin6_addr));

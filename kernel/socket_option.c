@@ -199,11 +199,22 @@ static bool is_network_level(const struct tn_socket *sock, int level)
     return level == (sock->family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP);
 }
 
+/* At IPv4's level Linux takes an octet, too, as BSD does. */
+static int get_small(const struct tn_socket *sock, const void *value, socklen_t len, int *out)
+{
+    uint8_t octet;
+    if (sock->family != AF_INET || len == 0 || len >= sizeof(*out))
+        return get_int(value, len, out);
+    memcpy(&octet, value, sizeof(octet));
+    *out = octet;
+    return 0;
+}
+
 static int set_network_option(struct tn_socket *sock, enum network_option option, const void *value,
                               socklen_t len)
 {
     int v;
-    int error = get_int(value, len, &v);
+    int error = get_small(sock, value, len, &v);
     if (error < 0)
         return error;
     switch (option) {
