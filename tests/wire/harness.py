@@ -273,6 +273,30 @@ def build_afresh(*plugins):
     return directory / "plugins-out"
 
 
+class Capture:
+    """What passes on a device, from now until stop(), as tshark judges it."""
+
+    def __init__(self, device=TAP):
+        self.file = isolate.scratch_directory("capture") / "all.pcap"
+        self.tcpdump = subprocess.Popen(["tcpdump", "-i", device, "--immediate-mode", "-U", "-w", str(self.file)], stderr=subprocess.PIPE,
+                                        text=True)
+        self.tcpdump.stderr.readline()  # "listening on"
+
+    def stop(self):
+        if self.tcpdump.poll() is None:
+            self.tcpdump.terminate()
+            self.tcpdump.wait(10)
+        self.tcpdump.stderr.close()
+
+    def frames(self, condition, mac=MAC):
+        """The stack's own frames under the condition, a line each, checksums checked."""
+        return run("tshark", "-n", "-r", self.file, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE",
+                   "-Y", f"eth.src == {mac} && ({condition})", timeout=60).stdout.splitlines()
+
+    MALFORMED = "_ws.malformed || ip.checksum.status == 0 || icmp.checksum.status == 0 || igmp.checksum.status == 0 || " \
+                "udp.checksum.status == 0"
+
+
 # ---- Traffic ---------------------------------------------------------------------------------------------------------------------
 
 # Bytes that no offset, no lost and no doubled piece leaves unnoticed.

@@ -15,6 +15,7 @@ import isolate
 from harness import KERNEL, TAP, run, wait_until
 
 # Start-up and conflict detection without the RFCs' pauses: those are tested in virtual time.
+# The stack sends UDP checksums as they go on the wire, so that a capture can be judged.
 CONFIG = """\
 stack:
   name: dhcp
@@ -23,6 +24,7 @@ interfaces:
   tap7:
     driver: tap
     mac: "02:00:00:00:07:07"
+    checksum-offload: off
 protocols:
   ether: {{}}
   arp: {{ probe-wait: 10ms, probe-min: 10ms, probe-max: 20ms, announce-wait: 50ms }}
@@ -111,6 +113,14 @@ class DhcpCase(unittest.TestCase):
         self.addCleanup(harness.remove_tap)
         self.state = isolate.scratch_directory("state")
         self.stack = None
+        self.capture = harness.Capture()
+        self.addCleanup(self.nothing_is_malformed)
+
+    def nothing_is_malformed(self):
+        """Whatever the server said."""
+        self.capture.stop()
+        self.assertGreater(len(self.capture.frames("dhcp || arp")), 0)
+        self.assertEqual(self.capture.frames(self.capture.MALFORMED), [])
 
     def serve(self, server):
         server.start()
