@@ -239,10 +239,11 @@ struct tn_resolver_ops {
 enum tn_reject {
     TN_REJECT_PORT,          /* nobody listens there */
     TN_REJECT_PROTOCOL,      /* no such transport */
-    TN_REJECT_HOST,          /* no route, or the neighbour does not answer */
+    TN_REJECT_HOST,          /* the neighbour does not answer */
     TN_REJECT_FRAGMENTATION, /* too big and not to be fragmented; `info`: next-hop MTU */
     TN_REJECT_TIME,          /* reassembly took too long, or TTL ended (`info`: 1 / 0) */
     TN_REJECT_PARAMETER,     /* a header field is wrong; `info`: offset of the octet */
+    TN_REJECT_NETWORK,       /* no route */
 };
 
 /* Who tells senders of errors for a family (ICMP). */

@@ -44,6 +44,9 @@ static struct tn_icmp_header icmp_error_header(enum tn_reject why, uint32_t info
     case TN_REJECT_PROTOCOL:
         h.code = TN_ICMP_PROTOCOL_UNREACHABLE;
         break;
+    case TN_REJECT_NETWORK:
+        h.code = TN_ICMP_NET_UNREACHABLE;
+        break;
     case TN_REJECT_HOST:
         h.code = TN_ICMP_HOST_UNREACHABLE;
         break;

@@ -82,7 +82,8 @@ static int ipv4_forward_check(struct tn_self *self, struct tn_packet *packet, st
         return IPV4_DROP_NOT_FOR_US;
     int err = self->core->path_find(self, AF_INET, packet->vrf, &unused, &packet->dst, path);
     if (err < 0)
-        return ipv4_refuse(self, packet, TN_REJECT_HOST, 0, IPV4_DROP_NO_ROUTE);
+        return ipv4_refuse(self, packet, err == -ENETUNREACH ? TN_REJECT_NETWORK : TN_REJECT_HOST, 0,
+                           IPV4_DROP_NO_ROUTE);
     if (path->kind == TN_PATH_LOCAL) /* an address of another interface */
         return IPV4_LOCAL;
     if (path->kind != TN_PATH_UNICAST)
