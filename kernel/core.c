@@ -291,6 +291,8 @@ const struct tn_core tn_core_table = {
     .watch = tn_core_watch,
     .port_give = tn_core_port_give,
     .port_take = tn_core_port_take,
+    .port_full = tn_core_port_full,
+    .path_full = tn_core_path_full,
     .link_writable = tn_core_link_writable,
 
     .job_text = tn_core_job_text,

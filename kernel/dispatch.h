@@ -31,6 +31,8 @@ int tn_core_interface_mtu(struct tn_self *self, struct tn_interface *ifc, uint32
 int tn_core_watch(struct tn_self *self, struct tn_interface *ifc, int fd);
 void tn_core_port_give(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
 struct tn_packet *tn_core_port_take(struct tn_self *self, struct tn_interface *ifc);
+bool tn_core_port_full(struct tn_self *self, struct tn_interface *ifc);
+bool tn_core_path_full(struct tn_self *self, const struct tn_path *path);
 void tn_core_link_writable(struct tn_self *self, struct tn_interface *ifc);
 
 #endif

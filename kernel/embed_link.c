@@ -1,6 +1,7 @@
 /* embed_link.c: interfaces whose frames the embedding program hands over (tn_host_send() and its kin of tenon/stack.h). */
 #include <errno.h>
 
+#include "dispatch.h"
 #include "interface.h"
 
 int tn_host_send(struct tn_stack *stack, const char *name, const void *frame, size_t len)
@@ -30,6 +31,8 @@ ssize_t tn_host_receive(struct tn_stack *stack, const char *name, void *frame, s
     ssize_t len = packet->total;
     (void)tn_packet_read(packet, 0, frame, size);
     tn_packet_free(&stack->pool, packet);
+    if (ifc->blocked)
+        tn_core_link_writable(&ifc->driver->self, &ifc->pub);
     return len;
 }
 

@@ -4,7 +4,11 @@
  * up at once. Out: tn_core_transmit() queues a finished frame; at the end of the batch
  * tn_interfaces_transmit() hands the queues to the drivers. A device that is full keeps its queue waiting
  * (the stack never drops what it has queued itself, short of the queue's limit) until the descriptor is
- * writable again. */
+ * writable again.
+ *
+ * Whoever can wait does before the queue is full: a transport asks core->path_full() before it makes data into a segment, and is
+ * told by path_free() when the queue is shorter. The rest of the queue is for what cannot wait: acknowledgements, answers,
+ * datagrams. */
 #include "interface.h"
 
 #include <errno.h>
@@ -18,6 +22,31 @@
 #include "values.h"
 
 #define RECEIVE_BUDGET 64
+#define TRANSMIT_BATCH \
+    32 /* frames that are handed to the device before the batch ends, while they are in the cache */
+
+/* ---- Back-pressure ---- */
+
+/* What may wait for a device before those who can wait are asked to: half of what there is room for, and no more octets than
+ * a device of 1 Gbit/s sends in 32 ms. */
+#define QUEUE_LONG_BYTES (4u * 1024 * 1024)
+
+static bool is_long(const struct tn_stack *stack, const struct tn_packet_queue *queue)
+{
+    return queue->packets >= stack->plan->limits.transmit_queue / 2 || queue->bytes >= QUEUE_LONG_BYTES;
+}
+
+static void tell_waiters(struct tn_stack *stack, uint64_t *waiters, uint16_t ifindex)
+{
+    uint64_t slots = *waiters;
+    *waiters = 0;
+    for (; slots; slots &= slots - 1) {
+        struct tn_slot *slot = stack->slots[__builtin_ctzll(slots)];
+        const struct tn_transport_ops *ops = slot ? slot->self.plugin->transport : NULL;
+        if (ops && ops->path_free)
+            ops->path_free(&slot->self, ifindex);
+    }
+}
 
 /* ---- Making and closing ---- */
 
@@ -139,7 +168,10 @@ void tn_interface_close(struct tn_stack *stack, struct tn_ifc *ifc)
 {
     ifc->pub.up = false;
     ifc->driver->self.plugin->link->close(&ifc->driver->self, &ifc->pub);
+    uint64_t waiters = ifc->waiters;
+    uint16_t index = ifc->pub.index;
     free_interface(stack, ifc);
+    tell_waiters(stack, &waiters, index); /* they have other paths now, or none */
 }
 
 struct tn_ifc *tn_interface_by_name(struct tn_stack *stack, const char *name)
@@ -204,6 +236,8 @@ static void receive_looped(struct tn_stack *stack)
     while ((packet = tn_queue_take(&batch)))
         if (!tn_core_dispatch(tn_core_self(stack), TN_TABLE_ETHERTYPE, packet->scratch[3], packet))
             tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_NETWORK);
+    if (tn_unlikely(stack->looped_waiters != 0))
+        tell_waiters(stack, &stack->looped_waiters, 0);
 }
 
 void tn_interfaces_receive(struct tn_stack *stack)
@@ -248,6 +282,42 @@ static bool takes_whole(const struct tn_interface *ifc, const struct tn_packet *
            (ifc->gso_kinds & 1u << packet->gso && packet->total - link <= ifc->gso_max);
 }
 
+static void block(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    ifc->pub.tx_stalls++;
+    ifc->blocked = true;
+    if (ifc->watch.fd >= 0)
+        (void)tn_loop_change(stack->loop, &ifc->watch, EPOLLIN | EPOLLOUT);
+}
+
+/* Hands the frame to the device; false: it is full, and the frame still the caller's. */
+static bool transmit_one(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
+{
+    struct tn_self *driver = &ifc->driver->self;
+    uint32_t bytes = packet->total;
+    int err = driver->plugin->link->transmit(driver, &ifc->pub, packet);
+    if (tn_unlikely(err == -EAGAIN)) {
+        block(stack, ifc);
+        return false;
+    }
+    if (err == 0) {
+        ifc->pub.tx_packets++;
+        ifc->pub.tx_bytes += bytes;
+        tn_core_self(stack)->counters[TN_CORE_FRAMES_OUT]++;
+    }
+    return true;
+}
+
+static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    struct tn_packet *packet;
+    while ((packet = tn_queue_take(&ifc->out)))
+        if (!transmit_one(stack, ifc, packet)) {
+            tn_queue_put_back(&ifc->out, packet);
+            return;
+        }
+}
+
 static void enqueue(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
 {
     if (packet->checksum == TN_CHECKSUM_PARTIAL && !ifc->pub.checksum_offload)
@@ -255,6 +325,27 @@ static void enqueue(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet
     tn_trace_frame(stack, &ifc->pub, packet, true);
     tn_queue_append(&ifc->out, packet);
     stack->transmit_pending = true;
+    if (tn_unlikely(ifc->out.packets >= TRANSMIT_BATCH) && stack->stepping && !ifc->blocked)
+        transmit_queue(stack, ifc);
+}
+
+bool tn_core_path_full(struct tn_self *self, const struct tn_path *path)
+{
+    struct tn_stack *stack = self->stack;
+    bool local = path->kind == TN_PATH_LOCAL;
+    struct tn_ifc *ifc = local ? NULL : tn_interface_at(stack, path->ifindex);
+    if (!local && !ifc)
+        return false;
+    const struct tn_packet_queue *queue = local ? &stack->looped : &ifc->out;
+    if (tn_likely(!is_long(stack, queue)))
+        return false;
+    if (ifc && !ifc->blocked) { /* it may just not have been asked yet */
+        transmit_queue(stack, ifc);
+        if (!is_long(stack, queue))
+            return false;
+    }
+    *(local ? &stack->looped_waiters : &ifc->waiters) |= (uint64_t)1 << self->slot;
+    return true;
 }
 
 void tn_core_transmit(struct tn_self *self, struct tn_interface *public_ifc, struct tn_packet *packet)
@@ -281,35 +372,6 @@ void tn_core_transmit(struct tn_self *self, struct tn_interface *public_ifc, str
         enqueue(stack, ifc, packet);
 }
 
-static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
-{
-    struct tn_self *driver = &ifc->driver->self;
-    struct tn_packet *packet;
-    while ((packet = ifc->out.head)) {
-        uint32_t bytes = packet->total;
-        tn_queue_take(&ifc->out);
-        int err = driver->plugin->link->transmit(driver, &ifc->pub, packet);
-        if (err == -EAGAIN) {
-            packet->next = ifc->out.head;
-            ifc->out.head = packet;
-            if (!ifc->out.tail)
-                ifc->out.tail = packet;
-            ifc->out.bytes += bytes;
-            ifc->out.packets++;
-            ifc->pub.tx_stalls++;
-            ifc->blocked = true;
-            if (ifc->watch.fd >= 0)
-                (void)tn_loop_change(stack->loop, &ifc->watch, EPOLLIN | EPOLLOUT);
-            return;
-        }
-        if (err == 0) {
-            ifc->pub.tx_packets++;
-            ifc->pub.tx_bytes += bytes;
-            tn_core_self(stack)->counters[TN_CORE_FRAMES_OUT]++;
-        }
-    }
-}
-
 void tn_interfaces_transmit(struct tn_stack *stack)
 {
     if (!stack->transmit_pending)
@@ -317,8 +379,12 @@ void tn_interfaces_transmit(struct tn_stack *stack)
     stack->transmit_pending = false;
     for (uint16_t i = 1; i <= stack->interface_count; i++) {
         struct tn_ifc *ifc = stack->interfaces[i];
-        if (ifc && ifc->out.head && !ifc->blocked)
+        if (!ifc)
+            continue;
+        if (ifc->out.head && !ifc->blocked)
             transmit_queue(stack, ifc);
+        if (tn_unlikely(ifc->waiters != 0) && !is_long(stack, &ifc->out))
+            tell_waiters(stack, &ifc->waiters, i);
     }
 }
 

@@ -57,6 +57,12 @@ void tn_core_port_give(struct tn_self *self, struct tn_interface *public_ifc, st
         tn_queue_append(&ifc->port_out, packet);
 }
 
+bool tn_core_port_full(struct tn_self *self, struct tn_interface *public_ifc)
+{
+    const struct tn_ifc *ifc = tn_ifc_of(public_ifc);
+    return !ifc->peer && ifc->port_out.packets >= self->stack->plan->limits.port_queue;
+}
+
 struct tn_packet *tn_core_port_take(struct tn_self *self, struct tn_interface *ifc)
 {
     return tn_queue_take(&tn_ifc_of(ifc)->port_in);

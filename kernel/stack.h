@@ -138,6 +138,7 @@ struct tn_ifc {
     bool readable;              /* has frames to read */
     bool blocked;               /* the device is full: wait for writable */
     struct tn_packet_queue out; /* waits for the device */
+    uint64_t waiters;           /* a bit a slot: transports that go on when the queue is shorter */
     /* port (host, wire): frames from outside, frames to outside, and who is joined */
     struct tn_packet_queue port_in;
     struct tn_packet_queue port_out;
@@ -194,6 +195,7 @@ struct tn_stack {
     /* the batch */
     uint32_t serial;               /* frames received so far */
     struct tn_packet_queue looped; /* sent to this stack itself; worked on in the next batch */
+    uint64_t looped_waiters;       /* as those of an interface */
     bool work_pending;             /* another step is needed at once */
     bool transmit_pending;         /* some interface has frames to send and is not blocked */
     uint64_t flush_slots;          /* a bit for each slot that wants to be flushed when the batch ends */

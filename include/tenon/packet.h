@@ -134,6 +134,17 @@ static inline struct tn_packet *tn_queue_take(struct tn_packet_queue *q)
     return p;
 }
 
+/* Before all others. */
+static inline void tn_queue_put_back(struct tn_packet_queue *q, struct tn_packet *p)
+{
+    p->next = q->head;
+    q->head = p;
+    if (!q->tail)
+        q->tail = p;
+    q->bytes += p->total;
+    q->packets++;
+}
+
 /* Bytes free before / after the data of this piece. */
 static inline size_t tn_packet_headroom(const struct tn_packet *p)
 {

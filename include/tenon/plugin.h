@@ -335,6 +335,10 @@ struct tn_transport_ops {
     void (*urgent_sent)(struct tn_self *self, struct tn_socket *sock);
     int64_t (*urgent_mark)(struct tn_self *self, struct tn_socket *sock);
     int (*urgent_take)(struct tn_self *self, struct tn_socket *sock, enum tn_urgent how, uint8_t *octet);
+
+    /* The device of interface `ifindex` (0: of paths to this stack itself), of which core->path_full() said that it was full, has
+     * room. May be NULL, where path_full() is not asked. */
+    void (*path_free)(struct tn_self *self, uint16_t ifindex);
 };
 
 /* A service: a program on sockets. The core opens its listeners as stack.yaml's `listen:` says. Each operation may
@@ -716,6 +720,14 @@ struct tn_core {
 
     /* Urgent data lies ahead in a stream, or more of it: tells the user. */
     void (*socket_urgent)(struct tn_self *self, struct tn_socket *sock);
+
+    /* For transports: so much waits for the device of the path that what can wait had better; transport->path_free says when
+     * to go on. What is sent all the same is queued as long as there is room. */
+    bool (*path_full)(struct tn_self *self, const struct tn_path *path);
+
+    /* For links of a port: port_give would find the port full, and drop the frame. A driver says -EAGAIN instead, and is asked
+     * again when the other end has taken frames. */
+    bool (*port_full)(struct tn_self *self, struct tn_interface *ifc);
 
     /* The opposite of neighbour_confirm: nothing that was sent along the path seems to arrive (RFC 1122 §3.3.1.4). Its neighbour is
      * asked at once whether it is there, but for one that has just shown it. If it is a gateway and does not answer, paths that

@@ -2,7 +2,10 @@
  *
  * The core keeps a port for the interface: the program puts frames into it (tn_host_send) and takes them out
  * (tn_host_receive). This driver only carries them between the port and the stack. With `mode: ip` there is
- * no Ethernet: what passes are IP packets, there are no link addresses, and nothing has to be resolved. */
+ * no Ethernet: what passes are IP packets, there are no link addresses, and nothing has to be resolved. A program that does not
+ * take its frames is like a device that is full. */
+#include <errno.h>
+
 #include "tenon/plugin.h"
 
 enum host_mode {
@@ -41,6 +44,8 @@ static unsigned host_receive(struct tn_self *self, struct tn_interface *ifc, uns
 
 static int host_transmit(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet)
 {
+    if (self->core->port_full(self, ifc))
+        return -EAGAIN;
     self->core->port_give(self, ifc, packet);
     return 0;
 }

@@ -75,25 +75,80 @@ void tcp_set_state(struct tn_self *self, struct tcp_conn *conn, enum tcp_conn_st
 
 /* ---- The list ---- */
 
-void tcp_schedule(struct tn_self *self, struct tcp_conn *conn)
+static void link_append(struct tcp_link *list, struct tcp_conn *conn)
 {
-    if (conn->ready_link)
-        return;
-    struct tcp_state *state = tcp_state(self);
-    conn->ready_next = NULL;
-    conn->ready_link = state->ready_end;
-    *state->ready_end = conn;
-    state->ready_end = &conn->ready_next;
-    self->core->request_flush(self);
+    conn->link = (struct tcp_link){.next = list, .prev = list->prev};
+    list->prev->next = &conn->link;
+    list->prev = &conn->link;
 }
 
-void tcp_unschedule(struct tn_self *self, struct tcp_conn *conn)
+void tcp_unschedule(struct tcp_conn *conn)
 {
-    if (!conn->ready_link)
+    if (!conn->link.next)
         return;
-    *conn->ready_link = conn->ready_next;
-    *(conn->ready_next ? &conn->ready_next->ready_link : &tcp_state(self)->ready_end) = conn->ready_link;
-    conn->ready_link = NULL;
+    conn->link.prev->next = conn->link.next;
+    conn->link.next->prev = conn->link.prev;
+    conn->link = (struct tcp_link){.next = NULL};
+    conn->held = false;
+}
+
+static void forget_attended(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_state *state = tcp_state(self);
+    uint32_t i = 0;
+    if (!conn->is_attended)
+        return;
+    while (state->attended[i] != conn)
+        i++;
+    state->attended[i] = state->attended[--state->attended_count];
+    conn->is_attended = false;
+}
+
+struct tcp_conn *tcp_take_attended(struct tn_self *self)
+{
+    struct tcp_state *state = tcp_state(self);
+    if (state->attended_count == 0)
+        return NULL;
+    struct tcp_conn *conn = state->attended[--state->attended_count];
+    conn->is_attended = false;
+    return conn;
+}
+
+void tcp_schedule(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_state *state = tcp_state(self);
+    if (conn->is_attended || (conn->link.next && !conn->held))
+        return;
+    self->core->request_flush(self);
+    if (conn->held && state->attended_count < TCP_ATTENDED_MAX) {
+        conn->is_attended = true;
+        state->attended[state->attended_count++] = conn;
+    } else { /* or it loses its turn: too much happens */
+        tcp_unschedule(conn);
+        link_append(&state->ready, conn);
+    }
+}
+
+struct tcp_link *tcp_held(struct tn_self *self, struct tcp_conn *conn)
+{
+    const struct tn_path *path = &tcp_socket(conn)->path;
+    return &tcp_state(self)->held[path->kind == TN_PATH_LOCAL ? 0 : path->ifindex];
+}
+
+void tcp_hold(struct tn_self *self, struct tcp_conn *conn)
+{
+    tcp_unschedule(conn);
+    link_append(tcp_held(self, conn), conn);
+    conn->held = true;
+}
+
+struct tcp_conn *tcp_take_first(struct tcp_link *list)
+{
+    if (list->next == list)
+        return NULL;
+    struct tcp_conn *conn = tn_container(list->next, struct tcp_conn, link);
+    tcp_unschedule(conn);
+    return conn;
 }
 
 void tcp_ack_now(struct tn_self *self, struct tcp_conn *conn)
@@ -302,7 +357,8 @@ void tcp_release(struct tn_self *self, struct tcp_conn *conn)
 {
     tcp_set_state(self, conn, TCP_ST_CLOSED);
     self->core->timer_stop(self, &conn->timer);
-    tcp_unschedule(self, conn);
+    forget_attended(self, conn);
+    tcp_unschedule(conn);
     tcp_flight_release(self, conn, true);
     tcp_reassembly_free(self, conn);
     tcp_pmtu_free(self, conn);

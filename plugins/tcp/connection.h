@@ -103,8 +103,7 @@ struct tcp_rare {
 struct tcp_conn {
     struct tn_timer timer;
 
-    struct tcp_conn *ready_next; /* in tcp_state.ready */
-    struct tcp_conn **ready_link;
+    struct tcp_link link; /* in tcp_state.ready or held */
 
     union {
         struct {
@@ -128,9 +127,11 @@ struct tcp_conn {
     struct tcp_cc *cc;                 /* NULL: idle */
     struct tcp_rare *rare;             /* NULL: nothing rare */
 
-    uint32_t flags; /* TCP_… */
-    uint8_t state;  /* enum tcp_conn_state */
-    uint8_t phase;  /* enum tcp_phase */
+    uint32_t flags;          /* TCP_… */
+    uint8_t state;           /* enum tcp_conn_state */
+    uint8_t phase : 6;       /* enum tcp_phase */
+    uint8_t held : 1;        /* link is in tcp_state.held */
+    uint8_t is_attended : 1; /* held, and in tcp_state.attended */
     uint8_t snd_scale;
     uint8_t rcv_scale;
 
@@ -223,7 +224,15 @@ const char *tcp_state_name(uint8_t state);
 void tcp_set_state(struct tn_self *self, struct tcp_conn *conn, enum tcp_conn_state state);
 /* The connection is looked at (tcp_output) when this batch ends. */
 void tcp_schedule(struct tn_self *self, struct tcp_conn *conn);
-void tcp_unschedule(struct tn_self *self, struct tcp_conn *conn);
+void tcp_unschedule(struct tcp_conn *conn);
+/* The next connection on the list, taken out of it; NULL: none. */
+struct tcp_conn *tcp_take_first(struct tcp_link *list);
+/* One that waits for its device, and to which something happened; NULL: none. */
+struct tcp_conn *tcp_take_attended(struct tn_self *self);
+/* The connection waits for its device: it sends when it is its turn there. */
+void tcp_hold(struct tn_self *self, struct tcp_conn *conn);
+/* Those that wait for the device of the connection's path. */
+struct tcp_link *tcp_held(struct tn_self *self, struct tcp_conn *conn);
 /* An acknowledgement is due when this batch ends. */
 void tcp_ack_now(struct tn_self *self, struct tcp_conn *conn);
 /* The same in answer to a segment that is refused: only so many in a time (RFC 5961 §10). Returns whether it will be sent. */

@@ -6,6 +6,7 @@
     X(SEGMENTS_IN, "segments-in", "Segments received")                                                    \
     X(SEGMENTS_OUT, "segments-out", "Segments sent")                                                      \
     X(SUPER_FRAMES_OUT, "super-frames-out", "Packets of several segments, cut by the device or the core") \
+    X(HELD_BACK, "held-back", "Times that data waited because the device was full")                       \
     X(DATA_IN, "data-bytes-in", "Bytes received in order and handed to sockets")                          \
     X(DATA_OUT, "data-bytes-out", "Bytes of new data sent")                                               \
     X(ACTIVE_OPENS, "active-opens", "Connections begun by this side")                                     \

@@ -53,6 +53,18 @@ static bool pipe_full(struct tcp_conn *conn, uint32_t len)
     return true;
 }
 
+/* Whether the device has so much to send that data had better wait (tcp_flush); those that wait already come first. Data that is
+ * made into segments too early would be there long before it can be sent, or be thrown away. */
+static bool device_full(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_state *state = tcp_state(self);
+    const struct tcp_link *held = tcp_held(self, conn);
+    if (state->full || (!state->in_turn && held->next != held) ||
+        self->core->path_full(self, &tcp_socket(conn)->path))
+        state->full = true;
+    return state->full;
+}
+
 /* How much of `len` octets may go in one packet: a segment, or as many full ones as the congestion window lets go. */
 static uint32_t super_frame(struct tcp_conn *conn, uint32_t len)
 {
@@ -87,7 +99,7 @@ static void send_lost(struct tn_self *self, struct tcp_conn *conn)
         bool first = run == flight->head;
         if (len == 0 || (!(conn->flags & TCP_FAST_SEND) && pipe_full(conn, len)))
             return;
-        if (!resend(self, conn, run, len))
+        if (device_full(self, conn) || !resend(self, conn, run, len))
             return;
         conn->flags &= ~TCP_FAST_SEND;
         if (first)
@@ -150,7 +162,7 @@ static bool worth_sending(struct tcp_conn *conn, uint32_t len)
 static void send_mtu_probe(struct tn_self *self, struct tcp_conn *conn)
 {
     uint32_t len = tcp_pmtu_probe_due(self, conn, unsent(conn), usable_window(conn));
-    if (len == 0 || pipe_full(conn, len))
+    if (len == 0 || pipe_full(conn, len) || device_full(self, conn))
         return;
     uint32_t seq = conn->snd_nxt;
     uint16_t mss = conn->mss;
@@ -173,7 +185,7 @@ static void send_new(struct tn_self *self, struct tcp_conn *conn)
             return;
         if (len < conn->mss && !fin && !worth_sending(conn, len))
             return;
-        if (!send_next(self, conn, len, fin))
+        if (device_full(self, conn) || !send_next(self, conn, len, fin))
             return;
     }
 }
@@ -208,7 +220,7 @@ static void wait_for_window(struct tn_self *self, struct tcp_conn *conn)
 {
     if (conn->snd_una != conn->snd_nxt)
         return;
-    bool waits = unsent(conn) > 0 || fin_due(conn);
+    bool waits = (unsent(conn) > 0 || fin_due(conn)) && !tcp_state(self)->full;
     bool persist = conn->flags & TCP_PERSIST;
     if (waits == persist)
         return;
@@ -269,7 +281,7 @@ static bool resend_last(struct tn_self *self, struct tcp_conn *conn)
 void tcp_output_tail(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_flight *flight = conn->flight;
-    if (tcp_find_path(self, conn) == 0) {
+    if (tcp_find_path(self, conn) == 0 && !self->core->path_full(self, &tcp_socket(conn)->path)) {
         uint32_t queued = unsent(conn), window = usable_window(conn);
         uint32_t len = tcp_min32(tcp_min32(queued, window), conn->mss);
         bool fin = fin_due(conn) && len == queued && len < window;

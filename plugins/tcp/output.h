@@ -12,7 +12,7 @@
 /* Most octets that one packet carries: a super-frame's, whole segments all. */
 static inline uint32_t tcp_super_max(const struct tcp_conn *conn)
 {
-    return (uint32_t)(TCP_SUPER_OCTETS / conn->mss) * conn->mss;
+    return tcp_max32(TCP_SUPER_OCTETS / conn->mss, 1) * conn->mss; /* of the largest segments one is all */
 }
 /* transport->header_length, fix_segment */
 size_t tcp_header_length(struct tn_self *self, struct tn_cursor header);

@@ -10,7 +10,8 @@
  *     tcp_timer()    the connection's timer, which serves all its deadlines (connection.c).
  *     send_ready(), received(), close()   the user wrote, read or closed; onto the list, too.
  *     tcp_flush()    at the end of the batch: tcp_output() for each connection on the list sends what may be sent, once
- *                    for all that the batch has brought, and the one acknowledgement that answers it.
+ *                    for all that the batch has brought, and the one acknowledgement that answers it. Whose device is full
+ *                    goes to a list of those that wait for it; when path_free() says so they send in turn.
  *
  * What is in flight is a list of runs (scoreboard.c), each with the time at which it was sent and its fate. From it come
  * round-trip times, the amount that is on its way, what is lost (recovery.c) and what is sent next (output.c). snd_nxt
@@ -50,7 +51,9 @@
 static int tcp_start(struct tn_self *self, struct tn_text *why)
 {
     struct tcp_state *state = tcp_state(self);
-    state->ready_end = &state->ready;
+    state->ready = (struct tcp_link){&state->ready, &state->ready};
+    for (size_t i = 0; i < TCP_INTERFACES; i++)
+        state->held[i] = (struct tcp_link){&state->held[i], &state->held[i]};
     state->runs = self->core->slab_create(self, "tcp-runs", sizeof(struct tcp_run), RUNS_LIMIT);
     state->flights = self->core->slab_create(self, "tcp-flights", sizeof(struct tcp_flight), FLIGHTS_LIMIT);
     state->blocks = self->core->slab_create(self, "tcp-blocks", sizeof(struct tcp_block), BLOCKS_LIMIT);
@@ -80,13 +83,60 @@ static int tcp_reconfigure(struct tn_self *self, struct tn_text *why)
     return 0;
 }
 
-static void tcp_flush(struct tn_self *self)
+/* Has the connection send. False: its device is full, so it waits for its turn. */
+static bool output_one(struct tn_self *self, struct tcp_conn *conn, bool in_turn)
+{
+    struct tcp_state *state = tcp_state(self);
+    state->in_turn = in_turn;
+    state->full = false;
+    tcp_output(self, conn);
+    if (tn_likely(!state->full))
+        return true;
+    tn_count(self, TCP_HELD_BACK);
+    tcp_hold(self, conn);
+    return false;
+}
+
+/* A device has room: who waits for it goes on, one after the other, until it is full again. */
+static void output_held(struct tn_self *self, struct tcp_link *held)
 {
     struct tcp_conn *conn;
-    while ((conn = tcp_state(self)->ready) != NULL) {
-        tcp_unschedule(self, conn);
-        tcp_output(self, conn);
-    }
+    while ((conn = tcp_take_first(held)) && output_one(self, conn, true))
+        ;
+}
+
+static void output_freed(struct tn_self *self)
+{
+    struct tcp_state *state = tcp_state(self);
+    state->any_freed = false;
+    for (size_t i = 0; i < TN_ARRAY_SIZE(state->freed); i++)
+        for (; state->freed[i]; state->freed[i] &= state->freed[i] - 1)
+            output_held(self, &state->held[64 * i + (size_t)__builtin_ctzll(state->freed[i])]);
+}
+
+static void tcp_flush(struct tn_self *self)
+{
+    struct tcp_state *state = tcp_state(self);
+    struct tcp_conn *conn;
+    if (tn_unlikely(state->any_freed))
+        output_freed(self);
+    while ((conn = tcp_take_first(&state->ready)) != NULL)
+        output_one(self, conn, false);
+    while (tn_unlikely((conn = tcp_take_attended(self)) != NULL))
+        if (conn->held) {
+            state->full = true;
+            tcp_output(self, conn); /* what needs no turn: acknowledgements */
+        } else {
+            output_one(self, conn, false);
+        }
+}
+
+static void tcp_path_free(struct tn_self *self, uint16_t ifindex)
+{
+    struct tcp_state *state = tcp_state(self);
+    state->freed[ifindex / 64] |= (uint64_t)1 << ifindex % 64;
+    state->any_freed = true;
+    self->core->request_flush(self);
 }
 
 /* ---- Operations of a transport ---- */
@@ -217,6 +267,7 @@ static const struct tn_transport_ops tcp_transport = {
     .listen = tcp_listen,
     .connect = tcp_connect,
     .send_ready = tcp_send_ready,
+    .path_free = tcp_path_free,
     .received = tcp_user_received,
     .close = tcp_close,
     .set_option = tcp_set_option,
@@ -239,7 +290,7 @@ static const struct tn_plugin tcp_plugin = {
     .name = "tcp",
     .version = "0.1.0",
     .kind = "transport",
-    .schema = "tcp/4",
+    .schema = "tcp/5",
     .state_size = sizeof(struct tcp_state),
     .options_size = sizeof(struct tcp_options),
     .claims = tcp_claims,

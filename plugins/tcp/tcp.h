@@ -97,9 +97,25 @@ enum tcp_cookies {
     TCP_COOKIES_NEVER,
 };
 
+/* In a circle of connections that begins and ends with the list's own link. */
+struct tcp_link {
+    struct tcp_link *next, *prev; /* NULL: in none */
+};
+
+#define TCP_ATTENDED_MAX 256
+
+#define TCP_INTERFACES 257 /* by index; 0 is this stack itself */
+
 struct tcp_state {
-    struct tcp_conn *ready; /* connections with something to send, in the order in which they asked */
-    struct tcp_conn **ready_end;
+    struct tcp_link ready; /* connections with something to send, in the order in which they asked */
+    struct tcp_link held[TCP_INTERFACES]; /* … that wait for a device that is full */
+    struct tcp_conn
+        *attended[TCP_ATTENDED_MAX]; /* of those, to which something happened: they keep their turn */
+    uint32_t attended_count;
+    uint64_t freed[TCP_INTERFACES / 64 + 1]; /* a bit an interface: its device has room again */
+    bool any_freed;
+    bool in_turn; /* it is the turn of the one that tcp_output looks at, of those that wait for its device */
+    bool full;    /* … which found it full (again) */
     struct tn_slab *runs;               /* struct tcp_run */
     struct tn_slab *flights;            /* struct tcp_flight */
     struct tn_slab *blocks;             /* struct tcp_block */

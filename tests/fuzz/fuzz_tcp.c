@@ -193,7 +193,7 @@ static void check_conn(void *context, struct tn_socket *sock)
     check_queue(&sock->tx);
     if (conn->state <= TCP_ST_LISTEN)
         return;
-    hold(!conn->ready_link); /* all was looked at */
+    hold(!conn->link.next); /* all was looked at */
     tn_time first = tn_min(conn->retransmit_at, tn_min(conn->ack_at, conn->wait_at));
     hold(first == TN_NEVER ||
          (tn_timer_running(&conn->timer) && tn_timer_due(&conn->timer) < first + TN_TIMER_TICK));

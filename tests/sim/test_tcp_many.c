@@ -92,7 +92,10 @@ static void connection_of_a_stack_to_itself(void **state)
     assert_int_equal(after.packets, before.packets);
     assert_int_equal(after.sockets, before.sockets);
     assert_int_equal(after.plugin_bytes, before.plugin_bytes);
-    assert_int_equal(tn_stack_counter(stack, "tcp", "retransmits"), 0);
+    /* Nothing gets lost. But a window of two segments, the second of them small, may wait for a delayed acknowledgement for longer
+     * than twice a round-trip time of nothing: then its tail is sent again. */
+    assert_int_equal(tn_stack_counter(stack, "tcp", "retransmits"),
+                     tn_stack_counter(stack, "tcp", "tail-probes"));
     tn_sim_destroy(sim);
 }
 
