@@ -73,7 +73,7 @@ static int replace(struct tn_self *self, const char *name, const void *bytes, si
 int tn_core_store_write(struct tn_self *self, const char *name, const void *bytes, size_t len)
 {
     int error = len > TN_STORE_MAX ? -EFBIG : replace(self, name, bytes, len);
-    if (error < 0 && error != -EROFS)
+    if (error < 0 && self->stack->env.state_directory)
         tn_log(self->stack, TN_LOG_WARNING, tn_slot_of(self)->name, "cannot keep %s in %s: %s", name,
                self->stack->env.state_directory, strerror(-error));
     return error;

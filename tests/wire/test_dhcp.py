@@ -284,6 +284,15 @@ class Lies(DhcpCase):
         self.assertLess(len(liar.heard), 20)  # it is not hurried
         self.assertEqual(self.stack.rows("addresses"), [])
 
+    def test_read_only_disk_is_told_of(self):
+        MS_RDONLY = 1
+        if not isolate.own_proc or isolate.libc.mount(b"none", str(self.state).encode(), b"tmpfs", MS_RDONLY, None) != 0:
+            self.skipTest("nothing can be mounted here")
+        self.addCleanup(isolate.libc.umount, str(self.state).encode())
+        self.lie(lambda m: [reply(m, OFFER if type_of(m) == DISCOVER else ACK)])
+        self.wait_for("BOUND")
+        self.assertIn(f"cannot keep tap7 in {self.state}: Read-only file system", self.stack.log.read_text())
+
     def test_flood_of_offers_and_nothing_else(self):
         self.lie(lambda m: [reply(m, OFFER) for _ in range(200)])
         wait_until(lambda: self.counter("requests") >= 2, 15, "asked for one of them, twice")
