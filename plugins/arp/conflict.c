@@ -185,22 +185,27 @@ void arp_release(struct tn_self *self, struct tn_interface *ifc, const struct tn
 
 /* ---- Conflicts ---- */
 
+/* That it is lost is another line than that it is defended: a line of the same place is left out within a second. */
 static void tell(struct tn_self *self, const struct tn_interface *ifc, const struct arp_claim *claim,
-                 const uint8_t *lladdr, const char *what)
+                 const uint8_t *lladdr, bool lost)
 {
     char text[64];
     struct tn_text t = tn_text_init(text, sizeof(text));
     tn_text_ipv4(&t, claim->addr.bytes);
     tn_text_add(&t, " is also used by ");
     tn_text_lladdr(&t, lladdr, ARP_LLADDR_LEN);
-    self->core->log(self, TN_LOG_WARNING, "%s: address conflict: %s; %s", ifc->name, text, what);
+    if (lost)
+        self->core->log(self, TN_LOG_WARNING, "%s: address conflict: %s; it is not used any more", ifc->name,
+                        text);
+    else
+        self->core->log(self, TN_LOG_WARNING, "%s: address conflict: %s; it is defended", ifc->name, text);
 }
 
 static void lose(struct tn_self *self, struct tn_interface *ifc, struct arp_claim *claim,
                  const uint8_t *lladdr)
 {
     const struct tn_addr addr = claim->addr;
-    tell(self, ifc, claim, lladdr, "it is not used any more");
+    tell(self, ifc, claim, lladdr, true);
     tn_count(self, ARP_LOST_ADDRESSES);
     set_phase(claim, ARP_LOST);
     claim->used = false;
@@ -220,7 +225,7 @@ static void defend(struct tn_self *self, struct tn_interface *ifc, struct arp_cl
         lose(self, ifc, claim, lladdr);
         return;
     }
-    tell(self, ifc, claim, lladdr, "it is defended");
+    tell(self, ifc, claim, lladdr, false);
     if (again)
         return;
     claim->defended = now;

@@ -342,6 +342,17 @@ static void address_is_defended_once_and_given_up_the_second_time(void **state)
     finish();
 }
 
+/* However soon the second conflict follows the first: the log tells both. */
+static void log_tells_that_an_address_was_lost(void **state)
+{
+    net_start(&net, YAML("{}"));
+    say(announcement(NET_OTHER, "10.0.7.7"));
+    say(announcement(NET_OTHER, "10.0.7.7"));
+    assert_non_null(strstr(net.log, "it is defended"));
+    assert_non_null(strstr(net.log, "it is not used any more"));
+    finish();
+}
+
 /* conformance: 5227 2.4-interval */
 static void conflicts_more_than_ten_seconds_apart_are_each_defended(void **state)
 {
@@ -509,6 +520,7 @@ int main(void)
         cmocka_unit_test(detection_that_a_reload_switches_on_looks_for_the_addresses_that_are_there),
         cmocka_unit_test(detection_that_a_reload_switches_on_finds_a_conflict),
         cmocka_unit_test(address_is_defended_once_and_given_up_the_second_time),
+        cmocka_unit_test(log_tells_that_an_address_was_lost),
         cmocka_unit_test(conflicts_more_than_ten_seconds_apart_are_each_defended),
         cmocka_unit_test(address_can_be_given_up_at_once),
         cmocka_unit_test(address_can_be_kept_for_ever_with_one_defence_an_interval),
