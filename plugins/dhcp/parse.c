@@ -213,7 +213,16 @@ int dhcp_parse(const uint8_t *bytes, size_t len, struct dhcp_reply *reply)
     return DHCP_OK;
 }
 
+/* The first and the last address of a subnet are no host's, but for subnets of one or two (RFC 1122 §3.2.1.3, RFC 3021). */
+static bool names_a_subnet(const struct dhcp_reply *reply)
+{
+    uint32_t rest = reply->prefix_len < 31 ? UINT32_MAX >> reply->prefix_len : 0;
+    uint32_t number = tn_load32(reply->address.bytes) & rest;
+    return rest && (number == 0 || number == rest);
+}
+
 bool dhcp_is_usable(const struct dhcp_reply *reply)
 {
-    return !tn_addr_is_zero(&reply->address) && reply->has_lease && reply->lease > 0;
+    return !tn_addr_is_zero(&reply->address) && !names_a_subnet(reply) && reply->has_lease &&
+           reply->lease > 0;
 }

@@ -165,7 +165,7 @@ static void offer_for_another_client_identifier_is_dropped(void **state)
 static void offer_that_lies_is_dropped(void **state)
 {
     static const char *const addresses[] = {"0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1",
-                                            "0.1.2.3"};
+                                            "0.1.2.3", "10.0.7.0",        "10.0.7.255"};
     net_begin(&net, DHCP_YAML(""));
     dhcp_expect(&net, 11 * TN_SEC, DISCOVER, &seen);
     for (size_t i = 0; i < TN_ARRAY_SIZE(addresses); i++) {
