@@ -187,10 +187,12 @@ static bool take_duplicate(struct tn_self *self, struct tcp_conn *conn, const st
     return delivery->duplicate || delivery->has_dsack || (delivery->plain && conn->flags & TCP_PROBE_OUT);
 }
 
-/* The window was closed, and the peer has answered: it lives, so the connection stays open (MUST-37). */
+/* The window was closed, and the peer has answered: it lives, so the connection stays open (MUST-37); but not for ever when
+ * its user has gone, for then nobody else would end it (RFC 6429 §3). */
 static void note_probe_answered(struct tn_self *self, struct tcp_conn *conn)
 {
-    conn->progress_at = self->core->now(self);
+    if (!(tcp_socket(conn)->flags & TN_SOCK_CLOSED))
+        conn->progress_at = self->core->now(self);
     if (conn->snd_wnd == 0 || conn->flags & TCP_PERSIST)
         return;
     conn->backoff = 0; /* it has opened: what is in flight need not wait as long as a probe */

@@ -430,6 +430,24 @@ static void connection_stays_open_while_probes_are_answered(void **state)
     dialogue_stop(&d);
 }
 
+/* A peer that takes nothing and answers for ever must not keep what nobody else would end (RFC 6429 §3). */
+static void answered_probes_do_not_keep_what_its_user_has_closed(void **state)
+{
+    established(&d, "{ minimum-rto: 1s, user-timeout: 5m }", "mss 1000");
+    peer(&d, ". 1 ack 1 win 0");
+    user_writes(&d, 1000);
+    user_closes(&d);
+    for (tn_time end = tn_sim_now(d.sim) + 290 * TN_SEC; tn_sim_advance(d.sim, end);)
+        if (stack_said(&d) > 0)
+            peer(&d, ". 1 ack 1 win 0");
+    assert_int_equal(tcp_counter(&d, "timeouts"), 0);
+    for (tn_time end = tn_sim_now(d.sim) + 20 * TN_SEC; tn_sim_advance(d.sim, end);)
+        if (stack_said(&d) > 0)
+            peer(&d, ". 1 ack 1 win 0");
+    assert_int_equal(tcp_counter(&d, "timeouts"), 1);
+    dialogue_stop(&d);
+}
+
 static void unanswered_probes_end_the_connection(void **state)
 {
     established(&d, "{ user-timeout: 100s }", "mss 1000");
@@ -796,6 +814,7 @@ int main(void)
         cmocka_unit_test(closed_window_is_probed_with_backoff),
         cmocka_unit_test(probe_that_is_taken_counts),
         cmocka_unit_test(connection_stays_open_while_probes_are_answered),
+        cmocka_unit_test(answered_probes_do_not_keep_what_its_user_has_closed),
         cmocka_unit_test(unanswered_probes_end_the_connection),
         cmocka_unit_test(small_window_is_used_when_the_override_timer_ends),
         cmocka_unit_test(shrunk_window_is_survived),
