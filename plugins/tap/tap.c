@@ -256,17 +256,18 @@ static unsigned tap_write_failed(struct tn_self *self, struct tn_interface *ifc,
 
 /* ---- In ---- */
 
-/* Takes the next frame from the device and forgets it. 0 when there is none. */
+/* Takes the next frame from the device and forgets it. 0 when there is none. A read must have room for the virtio-net header, or
+ * it fails. */
 static size_t tap_discard_one(struct tn_self *self, struct tn_interface *ifc)
 {
     const struct tap_link *link = ifc->link;
-    uint8_t byte;
-    if (read(link->fd, &byte, sizeof(byte)) < 0) {
+    uint8_t bytes[sizeof(struct tn_vnet_header) + 1];
+    if (read(link->fd, bytes, sizeof(bytes)) < 0) {
         tap_read_failed(self, ifc, errno);
         return 0;
     }
     self->drops[TAP_DROP_NO_MEMORY]++;
-    return sizeof(byte);
+    return sizeof(bytes);
 }
 
 /* A packet with the `len` bytes that were read into the spare one: that itself, or a smaller copy. */

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import resource
+import signal
 import stat
 import struct
 import subprocess
@@ -375,6 +376,23 @@ class Trouble(TapCase):
         self.assertFalse(ping("-s", "4000", "-M", "do", check=False))
         self.assertEqual(self.stack.drops()[("tap", "too-long")], 1)
         self.assertTrue(ping("-s", "1472", "-M", "do"))
+
+    def test_frames_that_find_no_packet_free_are_passed_over(self):
+        """The device does not rest because of them: it is they that are too many, and the next finds room."""
+        self.end(self.stack)
+        stack = self.start(config().replace("stack:\n", "stack:\n  limits: {{ packets: 64 }}\n"))
+        self.assertTrue(ping())
+        control = stack.control()
+        self.addCleanup(control.close)
+        control.socket.sendall(b'{"cmd":"call","command":"ping","args":{"to":"10.0.7.55"}}\n')
+        harness.wait_until(lambda: [r for r in stack.rows("neighbours") if r["address"] == "10.0.7.55" and r["waiting"]])
+        stack.process.send_signal(signal.SIGSTOP)
+        with subprocess.Popen(["ping", "-n", "-q", "-l", "300", "-c", "300", "-W", "1", STACK], stdout=subprocess.DEVNULL) as flood:
+            time.sleep(0.5)
+            stack.process.send_signal(signal.SIGCONT)
+            flood.wait()
+        self.assertGreater(stack.drops().get(("tap", "no-memory"), 0), 0)
+        self.assertEqual(stack.counter("tap", "read-errors"), 0, stack.log.read_text())
 
     def test_frames_of_many_sizes_come_back_whole(self):
         for size in (0, 1, 17, 18, 19, 100, 1471, 1472):
