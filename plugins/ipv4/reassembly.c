@@ -8,8 +8,8 @@
  * the datagram worthless (somebody is trying to show two receivers two different things, RFC 1858), and it is
  * dropped whole.
  *
- * Limits: datagrams, datagrams of one source, and bytes; the oldest datagram goes first. Time: as configured
- * since the first fragment came, never prolonged. */
+ * Limits: datagrams, datagrams of one source, bytes; and while the stack's packets or buffers are scarce there is one
+ * datagram. The oldest goes first. Time: as configured since the first fragment came, never prolonged. */
 #include <errno.h>
 
 #include "ipv4.h"
@@ -132,7 +132,7 @@ static struct ipv4_datagram *ipv4_new_datagram(struct tn_self *self, const struc
     *drop = IPV4_DROP_REASSEMBLY_SOURCE_LIMIT;
     if (r->of_source[source] >= options->reassembly_per_source)
         return NULL;
-    while (r->count >= options->reassembly_datagrams)
+    while (r->count >= options->reassembly_datagrams || (r->oldest && self->core->packets_scarce(self)))
         ipv4_drop_datagram(self, r->oldest, IPV4_DROP_REASSEMBLY_LIMIT);
 
     *drop = IPV4_DROP_NO_MEMORY;

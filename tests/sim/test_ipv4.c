@@ -620,6 +620,26 @@ static void incomplete_datagrams_survive_a_swap(void **state)
     (void)net_take_all(&net);
 }
 
+/* Each has a large buffer, whatever its own size: the last quarter of those is for what passes. */
+static void incomplete_datagrams_leave_large_buffers_to_others(void **state)
+{
+    struct net small;
+    net_start(&small,
+              "stack: { name: net, limits: { large-buffers: 16 } }\n"
+              "interfaces: { h0: { driver: host, mac: \"02:00:00:00:07:07\", addresses: [10.0.7.7/24] } }\n"
+              "protocols:\n" PROTOCOLS);
+    begin_datagram(100);
+    for (uint16_t id = 0; id < 40; id++)
+        net_send_ip(&small, &(struct net_ip){.protocol = 1, .id = id, .fragment = MF}, whole, 64);
+    assert_true(net_drops(&small, "ipv4", "reassembly-limit") >= 40 - 13);
+    struct tn_packet *packet = tn_packet_new(&small.stack->pool, 60000);
+    assert_non_null(packet);
+    tn_packet_free(&small.stack->pool, packet);
+    net_send_ip(&small, &(struct net_ip){.protocol = 1, .id = 39, .fragment = 8}, whole + 64, 44);
+    assert_int_equal(net_counter(&small, "ipv4", "reassembled"), 1);
+    net_stop(&small);
+}
+
 /* conformance: 3168 5.3 */
 static void congestion_met_by_one_fragment_is_the_datagrams(void **state)
 {
@@ -1002,6 +1022,7 @@ int main(void)
         T(incomplete_datagram_is_reported_after_60_seconds),
         T(incomplete_datagram_without_its_first_fragment_is_not_reported),
         T(incomplete_datagrams_survive_a_swap),
+        T(incomplete_datagrams_leave_large_buffers_to_others),
         T(congestion_met_by_one_fragment_is_the_datagrams),
         T(congestion_met_and_not_ecn_capable_cannot_be),
         T(one_source_cannot_take_all_places),
