@@ -183,6 +183,22 @@ class Check(Case):
         path = self.config(text=CONFIG.replace("  icmp: {}", "  icpm: {}"))
         self.assert_usage(tenon("check", path), f"{path}:11:", "icpm", "icmp")
 
+    def test_examples(self):
+        for path in sorted((ROOT / "etc").glob("*.yaml")):
+            done = tenon("check", path)
+            self.assertEqual((done.returncode, done.stdout), (0, f"{path}: right\n"), done.stderr)
+
+    def test_options_of_a_packet_interface(self):
+        def said(*settings):
+            more = "".join(f"    {s}\n" for s in settings)
+            return tenon("check", "-", input=CONFIG.replace("    driver: host\n", "    driver: packet\n" + more))
+
+        self.assert_status(said(), 0)  # the device is called as the interface
+        self.assert_status(said("device: eth0", "receive-buffer: 1M", "checksum-offload: no", "vlan: 5"), 0)
+        self.assert_usage(said("devise: eth0"), "standard input:6:", "devise", "device")
+        self.assert_usage(said("receive-buffer: 1k"), "standard input:6:", "receive-buffer", "64k")
+        self.assert_usage(said("checksum-offload: 7"), "standard input:6:", "checksum-offload")
+
     def test_standard_input(self):
         done = tenon("check", "-", input=CONFIG)
         self.assertEqual((done.returncode, done.stdout), (0, "standard input: right\n"))
