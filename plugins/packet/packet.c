@@ -22,7 +22,7 @@
  *     it is deleted      the same, and the socket is attached to nothing (ENXIO): an interface of the same
  *                        name is looked for every second, and attached to; that takes no rights
  *     a read fails       for any other reason: the socket rests for a second, or the stack would spin
- *     no packet is free  the frame is read and forgotten, or the stack would spin */
+ *     no packet is free  the frame is read and forgotten, or the stack would spin; the spare one is kept */
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <sys/socket.h>
@@ -361,18 +361,22 @@ static ssize_t packet_read(const struct packet_link *link, struct packet_beside 
     return n - (ssize_t)sizeof(beside->vnet);
 }
 
-/* A packet with the `len` bytes that were read into the spare one: that itself, or a smaller copy. */
+/* A packet with the `len` bytes that were read into the spare one: a copy of a short frame, or the spare itself if there is
+ * another. NULL: there is none; the last one stays, so that acknowledgements, which free others, are still heard. */
 static struct tn_packet *packet_take_frame(struct tn_self *self, struct packet_link *link, size_t len)
 {
-    struct tn_packet *packet = len <= PACKET_COPY_MAX ? self->core->packet_new(self, len) : NULL;
-    if (packet) {
+    bool copied = len <= PACKET_COPY_MAX;
+    struct tn_packet *packet = self->core->packet_new(self, copied ? len : PACKET_SUPER_FRAME + 1);
+    if (!packet)
+        return NULL;
+    if (copied) {
         memcpy(packet->data, link->spare->data, len);
         return packet;
     }
-    packet = link->spare;
-    link->spare = NULL;
-    tn_packet_trim(packet, len);
-    return packet;
+    struct tn_packet *taken = link->spare;
+    link->spare = packet;
+    tn_packet_trim(taken, len);
+    return taken;
 }
 
 /* Puts the tag back where it was on the wire. */
@@ -420,8 +424,9 @@ static size_t packet_receive_one(struct tn_self *self, struct tn_interface *ifc)
         packet_read_failed(self, ifc, n < 0 ? errno : EIO);
         return 0;
     }
-    if (link->spare)
-        packet_carry_up(self, ifc, &beside, packet_take_frame(self, link, (size_t)n));
+    struct tn_packet *packet = link->spare ? packet_take_frame(self, link, (size_t)n) : NULL;
+    if (packet)
+        packet_carry_up(self, ifc, &beside, packet);
     else
         self->drops[PACKET_DROP_NO_MEMORY]++;
     return (size_t)n;

@@ -8,7 +8,7 @@
  * In: the core watches the descriptor and calls receive(). A frame is read into a spare packet that is large enough for
  * the longest one and one byte more, by which a frame that was cut is told from one that just fits. A long frame goes up
  * as it is, and another packet becomes the spare; a short one is copied to a packet of its size, which costs little beside
- * the system call, and keeps small frames from holding large buffers.
+ * the system call, and keeps small frames from holding large buffers. The last spare packet is never given away.
  *
  * Out: one write a frame; a packet in pieces is gathered with writev().
  *
@@ -270,18 +270,22 @@ static size_t tap_discard_one(struct tn_self *self, struct tn_interface *ifc)
     return sizeof(bytes);
 }
 
-/* A packet with the `len` bytes that were read into the spare one: that itself, or a smaller copy. */
+/* A packet with the `len` bytes that were read into the spare one: a copy of a short frame, or the spare itself if there is
+ * another. NULL: there is none; the last one stays, so that acknowledgements, which free others, are still heard. */
 static struct tn_packet *tap_take_frame(struct tn_self *self, struct tap_link *link, size_t len)
 {
-    struct tn_packet *packet = len <= link->copy_max ? self->core->packet_new(self, len) : NULL;
-    if (packet) {
+    bool copied = len <= link->copy_max;
+    struct tn_packet *packet = self->core->packet_new(self, copied ? len : link->spare_size);
+    if (!packet)
+        return NULL;
+    if (copied) {
         memcpy(packet->data, link->spare->data, len);
         return packet;
     }
-    packet = link->spare;
-    link->spare = NULL;
-    tn_packet_trim(packet, len);
-    return packet;
+    struct tn_packet *taken = link->spare;
+    link->spare = packet;
+    tn_packet_trim(taken, len);
+    return taken;
 }
 
 static void tap_carry_up(struct tn_self *self, struct tn_interface *ifc, const struct tn_vnet_header *header,
@@ -323,7 +327,11 @@ static size_t tap_receive_one(struct tn_self *self, struct tn_interface *ifc)
         tap_read_failed(self, ifc, n < 0 ? errno : EIO);
         return 0;
     }
-    tap_carry_up(self, ifc, &header, tap_take_frame(self, link, (size_t)n));
+    struct tn_packet *packet = tap_take_frame(self, link, (size_t)n);
+    if (packet)
+        tap_carry_up(self, ifc, &header, packet);
+    else
+        self->drops[TAP_DROP_NO_MEMORY]++;
     return (size_t)n;
 }
 

@@ -78,8 +78,8 @@ class PacketCase(unittest.TestCase):
         make_veth()
         self.addCleanup(remove_veth)
 
-    def start(self, *settings, **kwargs):
-        self.stack = harness.Stack(config(*settings), **kwargs)
+    def start(self, *settings):
+        self.stack = harness.Stack(config(*settings))
         self.addCleanup(self.end, self.stack)
         return self.stack
 
@@ -242,9 +242,12 @@ protocols:
 
 class Hearing(PacketCase):
     def test_what_the_device_hears_for_others_does_not_come_up(self):
-        self.start()
-        run("ip", "neigh", "replace", "10.0.7.99", "lladdr", "02:00:00:00:99:99", "dev", KERNEL_END)
-        ping(address="10.0.7.99", check=False)
+        self.start(f'mac: "{MAC}"')
+        for number, other in enumerate(("06", "02:01", "02:00:00:00:07:08", "02:00:00:00:06:07"), 90):
+            # The beginning of an address, or all of it.
+            station = other + MAC[len(other):]
+            run("ip", "neigh", "replace", f"10.0.7.{number}", "lladdr", station, "dev", KERNEL_END)
+            ping("-W", "0.1", address=f"10.0.7.{number}", check=False)
         self.assertNotIn(("ether", "not-for-us"), self.stack.drops())
         self.assertTrue(ping())
 
@@ -393,6 +396,9 @@ class Trouble(PacketCase):
 
     def test_device_that_is_deleted_and_comes_again_for_a_stack_with_an_address_of_its_own(self):
         self.check_deleted_device(f'mac: "{MAC}"')
+
+    def test_no_packet_is_free(self):
+        harness.check_scarce_packets(self, config(), "packet")
 
     def test_device_whose_mtu_shrinks(self):
         self.start()

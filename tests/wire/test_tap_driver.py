@@ -399,5 +399,11 @@ class Trouble(TapCase):
             self.assertTrue(ping("-s", str(size), "-M", "do"))
 
 
+class Memory(TapCase):
+    def test_no_packet_is_free(self):
+        harness.make_tap()
+        harness.check_scarce_packets(self, harness.CONFIG, "tap")
+
+
 if __name__ == "__main__":
     harness.main()
