@@ -185,6 +185,23 @@ static void strip_known_syn(const struct tcp_conn *conn, struct tcp_segment *seg
     }
 }
 
+/* Both sides probe a window at a time that is open after all: each has taken the other's octet, which neither counts as sent
+ * (TCP_PROBED). So what acknowledges ours comes from one octet before the window, and so does what acknowledges the peer's:
+ * if such segments were refused, that would go on for ever. */
+static void advance_crossed_probe(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    const uint8_t others = TN_TCP_SYN | TN_TCP_FIN | TN_TCP_RST;
+    if (!(conn->flags & TCP_PROBED) || seg->seq != conn->rcv_nxt - 1 || seg->ack != conn->snd_nxt + 1 ||
+        seg->len > 1 || (seg->flags & (TN_TCP_ACK | others)) != TN_TCP_ACK)
+        return;
+    if (seg->len > 0) { /* the probe again: its answer has not been heard */
+        tn_packet_trim(seg->packet, 0);
+        seg->len = 0;
+        tcp_ack_now(self, conn);
+    }
+    seg->seq = conn->rcv_nxt;
+}
+
 /* A window of zero takes no data, but acknowledgements of segments with data (§3.10.7.4: "special allowance"). */
 static void strip_for_zero_window(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
@@ -220,6 +237,7 @@ static bool check_sequence(struct tn_self *self, struct tcp_conn *conn, struct t
     if (!check_timestamps(self, conn, seg))
         return false;
     strip_known_syn(conn, seg);
+    advance_crossed_probe(self, conn, seg);
     strip_for_zero_window(self, conn, seg);
     if (is_syn_again(conn, seg)) {
         answer_syn_again(self, conn, seg);
