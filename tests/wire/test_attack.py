@@ -1,4 +1,4 @@
-"""What a stack takes when it is idle, and how it stands a flood of SYNs from addresses that nobody has."""
+"""What a stack takes when it is idle, and how it stands floods from addresses that nobody has."""
 
 import random
 import socket
@@ -50,6 +50,81 @@ class Attack(harness.StackCase):
                 sock.sendall(bytes(300_000))
                 self.assertEqual(harness.receive_exactly(sock, 300_000), bytes(300_000))
         self.assertEqual(self.stack.counter("tcp", "syn-cookies-taken") - taken, 5)
+
+
+class Floods(harness.StackCase):
+    """Of everything that is not TCP, from addresses that nobody has: the others' traffic goes on meanwhile, memory is bounded,
+    and every packet that was dropped has its reason."""
+
+    COUNT = 10_000
+
+    def setUp(self):
+        super().setUp()
+        self.link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self.addCleanup(self.link.close)
+        self.link.bind((harness.TAP, 0))
+        self.rng = random.Random(11)
+
+    def resident(self):
+        return int(process_status(self.stack.yaml)["VmRSS"].split()[0])
+
+    def ether(self, kind, payload):
+        stranger = b"\2" + self.rng.randbytes(5)
+        return bytes.fromhex(harness.MAC.replace(":", "")) + stranger + struct.pack(">H", kind) + payload
+
+    def ip(self, protocol, payload, fragment=0):
+        header = bytearray(struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), self.rng.getrandbits(16), fragment, 64, protocol, 0,
+                                       b"\xc6\x12" + self.rng.randbytes(2), socket.inet_aton(harness.STACK)))
+        header[10:12] = struct.pack(">H", checksum(header))
+        return self.ether(0x0800, bytes(header) + payload)
+
+    def arp(self):
+        return self.ether(0x0806, struct.pack(">HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, b"\2" + self.rng.randbytes(5),
+                                              bytes((10, 0, 7, self.rng.randrange(20, 255))), bytes(6), socket.inet_aton(harness.STACK)))
+
+    def fragment(self):
+        return self.ip(17, self.rng.randbytes(8 * self.rng.randrange(1, 180)), 0x2000 | self.rng.randrange(0, 8000))
+
+    def unreachable(self):
+        quote = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 1500, 0, 0x4000, 64, 6, 0, socket.inet_aton(harness.STACK), b"\xc6\x12" + self.rng.randbytes(2))
+        message = bytearray(struct.pack(">BBHHH", 3, self.rng.randrange(16), 0, 0, 600) + quote + self.rng.randbytes(8))
+        message[2:4] = struct.pack(">H", checksum(message))
+        return self.ip(1, bytes(message))
+
+    def datagram(self):
+        return self.ip(17, struct.pack(">HHHH", 1000, 4, 16, 0) + bytes(8))
+
+    def flood(self, make):
+        frames = [make() for _ in range(2000)]
+        before = self.resident()
+        transfer = harness.EchoTransfer(2_000_000)
+        for i in range(self.COUNT):
+            self.link.send(frames[i % len(frames)])
+            if i % 1000 == 0:
+                with harness.connect() as sock:
+                    self.echo_works(sock)
+        harness.run_transfers([transfer])
+        transfer.close()
+        self.assertEqual({row["state"] for row in self.stack.rows("addresses")}, {"in use"})
+        if harness.cache_variable("TENON_SANITIZE") != "ON":
+            self.assertLess(self.resident() - before, 32 * 1024)
+
+    def test_requests_of_strangers(self):
+        self.flood(self.arp)
+
+    def test_fragments_of_nothing(self):
+        self.flood(self.fragment)
+        self.assertGreater(self.stack.drops()["ipv4", "reassembly-limit"], self.COUNT // 2)
+
+    def test_unreachables_about_nothing(self):
+        self.flood(self.unreachable)
+        self.assertEqual(self.stack.rows("path-mtus"), [])
+
+    def test_datagrams_to_nobody(self):
+        before = self.stack.counter("icmp", "errors-out")
+        self.flood(self.datagram)
+        self.assertLess(self.stack.counter("icmp", "errors-out") - before, 5000)
+        self.assertGreater(self.stack.counter("icmp", "errors-limited"), self.COUNT // 2)
 
 
 if __name__ == "__main__":
