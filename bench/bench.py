@@ -10,6 +10,9 @@ The load comes from kernel sockets (bench/load) in a network namespace with a de
 
 A round does every kind of work with every subject, one after the other; figures are medians over the rounds, ratios are to the
 kernel in the same run.
+
+--write puts the table (with --profile: the profiles) and the picture into docs/performance.md, between the marks that are there for
+them; the text around stays as it is.
 """
 
 import argparse
@@ -18,6 +21,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import signal
 import statistics
 import subprocess
@@ -314,6 +318,11 @@ def machine():
     return f"{os.cpu_count()} x {model}, Linux {platform.release()}"
 
 
+def moment():
+    """Which machine, when, and how much else it had to do."""
+    return f"{machine()}, load {os.getloadavg()[0]:.1f} before; {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
 def perf(*arguments):
     done = run("perf", *arguments, check=False, timeout=120)
     if done.returncode != 0:
@@ -362,15 +371,18 @@ def profile(subject, work, seconds, lines):
 
 
 def profiles(everyone, works, seconds):
-    """A table for each kind of work, of Tenon's process alone."""
+    """A table for each kind of work, of Tenon's process alone. Markdown."""
+    lines = []
     for subject in everyone:
         if not isinstance(subject, Tenon):
             continue
         for work in works:
-            parts, rows = profile(subject, work, seconds, 14)
-            print(f"### {work.title} ({subject.name})\n\n" + ", ".join(f"{name} {percent:.0f} %" for name, percent in parts.items()))
-            print("\n| share | where | symbol |\n|---:|---|---|")
-            print("\n".join(f"| {percent:.1f} % | {where} | `{symbol}` |" for percent, where, symbol in rows) + "\n")
+            parts, rows = profile(subject, work, seconds, 8)
+            lines += [f"### {work.title} ({subject.name})", "",
+                      ", ".join(f"{name} {percent:.0f} %" for name, percent in parts.items()), "",
+                      "| share | where | symbol |", "|---:|---|---|",
+                      *(f"| {percent:.1f} % | {where} | `{symbol}` |" for percent, where, symbol in rows), ""]
+    return "\n".join(lines)
 
 
 def verify(everyone, size):
@@ -384,10 +396,31 @@ def verify(everyone, size):
             print(f"{subject.name:<12} {mode:<12} {result['bytes'] / 1e6:,.0f} MB right, {result['gbit_per_second']:.2f} Gbit/s")
 
 
+# ---- The document ----------------------------------------------------------------------------------------------------
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+PICTURE = ROOT / "docs" / "performance.svg"
+
+
+def replace_section(text, name, content):
+    """`text` with what stands between <!-- NAME --> and <!-- /NAME --> replaced."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise AssertionError(f"{DOCUMENT} does not have {begin.strip()} and {end}, once")
+    return pattern.sub(lambda _: begin + content.rstrip("\n") + "\n" + end, text)
+
+
+def write_document(name, content):
+    DOCUMENT.write_text(replace_section(DOCUMENT.read_text(), name, content))
+    print(f"written: {DOCUMENT} ({name})")
+
+
 # ---- The program -----------------------------------------------------------------------------------------------------
 
 
 def body(options):
+    began = moment()
     run("ip", "link", "set", "lo", "up")
     everyone = subjects(options.subjects)
     try:
@@ -398,7 +431,10 @@ def body(options):
             return
         works = [w for w in WORKS if not options.works or w.name in options.works]
         if options.profile:
-            profiles(everyone, works, options.seconds)
+            text = profiles(everyone, works, options.seconds)
+            print(text)
+            if options.write:
+                write_document("profiles", f"{began}; {options.seconds:g} s each\n\n{text}")
             return
         results = measure(works, everyone, options.rounds, options.seconds)
     finally:
@@ -406,16 +442,20 @@ def body(options):
             if subject.process:
                 subject.stop()
     rows = summary(works, everyone, results)
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    about = f"{machine()}; {when}; median of {options.rounds} rounds of {options.seconds:g} s (least to most)"
-    print(f"{about}\n\n{table(works, everyone, rows)}")
+    about = f"{began}; median of {options.rounds} rounds of {options.seconds:g} s (least to most)"
+    text = f"{about}\n\n{table(works, everyone, rows)}"
+    print(text)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "time": when, "rounds": options.rounds,
+        options.json.write_text(json.dumps({"about": about, "machine": machine(), "rounds": options.rounds,
                                             "seconds": options.seconds, "rows": rows, "runs": results}, indent=1) + "\n")
         print(f"\nwritten: {options.json}")
     if options.svg:
         options.svg.write_text(picture.draw(rows, [s.name for s in everyone], about))
         print(f"written: {options.svg}")
+    if options.write:
+        PICTURE.write_text(picture.draw(rows, [s.name for s in everyone], about))
+        print(f"written: {PICTURE}")
+        write_document("figures", text)
 
 
 def arguments():
@@ -431,6 +471,8 @@ def arguments():
     parser.add_argument("--verify-bytes", type=int, default=1 << 28, help="how many, each way (256 MiB)")
     parser.add_argument("--profile", action="store_true",
                         help="no comparison, but where Tenon's process spends its time (perf)")
+    parser.add_argument("--write", action="store_true",
+                        help="put the table and the picture, or with --profile the profiles, into docs/performance.md")
     parser.add_argument("--json", type=pathlib.Path, default=BUILD / "bench.json", help="where all figures are written (%(default)s)")
     parser.add_argument("--svg", type=pathlib.Path, default=BUILD / "bench.svg", help="where the comparison is drawn (%(default)s)")
     options = parser.parse_args()
