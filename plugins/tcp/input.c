@@ -199,7 +199,7 @@ static void advance_crossed_probe(struct tn_self *self, struct tcp_conn *conn, s
         seg->len = 0;
         tcp_ack_now(self, conn);
     }
-    seg->seq = conn->rcv_nxt;
+    seg->seq++;
 }
 
 /* A window of zero takes no data, but acknowledgements of segments with data (§3.10.7.4: "special allowance"). */
