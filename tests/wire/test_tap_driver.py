@@ -380,14 +380,11 @@ class Trouble(TapCase):
     def test_frames_that_find_no_packet_free_are_passed_over(self):
         """The device does not rest because of them: it is they that are too many, and the next finds room."""
         self.end(self.stack)
-        stack = self.start(config().replace("stack:\n", "stack:\n  limits: {{ packets: 64 }}\n"))
+        run("ip", "link", "set", TAP, "mtu", "9000")
+        stack = self.start(config("mtu: 9000").replace("stack:\n", "stack:\n  limits: {{ large-buffers: 16 }}\n"))
         self.assertTrue(ping())
-        control = stack.control()
-        self.addCleanup(control.close)
-        control.socket.sendall(b'{"cmd":"call","command":"ping","args":{"to":"10.0.7.55"}}\n')
-        harness.wait_until(lambda: [r for r in stack.rows("neighbours") if r["address"] == "10.0.7.55" and r["waiting"]])
         stack.process.send_signal(signal.SIGSTOP)
-        with subprocess.Popen(["ping", "-n", "-q", "-l", "300", "-c", "300", "-W", "1", STACK], stdout=subprocess.DEVNULL) as flood:
+        with subprocess.Popen(["ping", "-n", "-q", "-s", "4000", "-l", "100", "-c", "100", "-W", "1", STACK], stdout=subprocess.DEVNULL) as flood:
             time.sleep(0.5)
             stack.process.send_signal(signal.SIGCONT)
             flood.wait()
