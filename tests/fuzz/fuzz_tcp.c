@@ -290,6 +290,25 @@ static uint16_t fold(uint32_t s)
     return (uint16_t)~s;
 }
 
+static struct tcp_conn *found;
+
+static void match(void *context, struct tn_socket *sock)
+{
+    struct tcp_conn *conn = tn_socket_state(sock);
+    if (sock->remote_port == f.peer_port && conn->state > TCP_ST_LISTEN)
+        found = conn;
+}
+
+/* Of the last SYN there may have been several, answered with cookies: the connection knows which of them was meant. */
+static void check_octets(const uint8_t *octets, size_t len, uint32_t seq)
+{
+    found = NULL;
+    tn_sockets_each(f.stack, match, NULL);
+    uint32_t iss = found ? found->iss : f.iss;
+    for (size_t i = 0; i < len; i++)
+        hold(octets[i] == octet(seq - iss + (uint32_t)i));
+}
+
 static void check_segment(const uint8_t *p, size_t len)
 {
     const uint8_t *t = p + 20;
@@ -308,8 +327,8 @@ static void check_segment(const uint8_t *p, size_t len)
     for (size_t i = 20; i + 10 <= header && t[i] == 1; i++)
         if (t[i + 1] == TN_TCP_OPT_TIMESTAMPS)
             f.ts_heard = tn_load32(t + i + 3);
-    for (size_t i = 0; f.iss_known && i < n - header; i++)
-        hold(t[header + i] == octet(seq - f.iss + (uint32_t)i));
+    if (f.iss_known && n > header)
+        check_octets(t + header, n - header, seq);
 }
 
 /* Lets the stack come to rest, looks at all that it says, and at what it is. */
@@ -380,15 +399,6 @@ static void add_timestamps(struct say *s)
 }
 
 /* ---- Steps ---- */
-
-static struct tcp_conn *found;
-
-static void match(void *context, struct tn_socket *sock)
-{
-    struct tcp_conn *conn = tn_socket_state(sock);
-    if (sock->remote_port == f.peer_port && conn->state > TCP_ST_LISTEN)
-        found = conn;
-}
 
 /* The numbers of a connection that has no socket, in a record that has no other; zeros if there is none. */
 static const struct tcp_conn *without_socket(void)
