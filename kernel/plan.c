@@ -75,7 +75,8 @@ static int read_domain(struct tn_plan_reader *r, const struct tn_yaml_node *node
     return 0;
 }
 
-#define BUSY_POLL_MAX (10 * TN_MSEC)
+#define BUSY_POLL_DEFAULT (50 * TN_USEC)
+#define BUSY_POLL_MAX     (10 * TN_MSEC)
 
 /* "large_buffers" in C is "large-buffers" in the file. */
 static void limit_name(char to[static 32], const char *field)
@@ -281,6 +282,7 @@ static struct tn_plan *new_plan(const char *name)
     struct tn_plan *plan = calloc(1, sizeof(*plan));
     if (!plan)
         return NULL;
+    plan->busy_poll = BUSY_POLL_DEFAULT;
     plan->file = strdup(name);
     plan->plugins = calloc(TN_SLOTS_MAX, sizeof(plan->plugins[0]));
     if (!plan->file || !plan->plugins) {

@@ -202,6 +202,8 @@ struct tn_stack {
     volatile bool stop;
     volatile int stop_fd;       /* wakes tn_stack_run() and tn_stack_wait(); -1 before the first of them */
     struct tn_watch stop_watch; /* on it */
+    uint8_t poll_doubts;        /* whether busy polling helps (step.c) */
+    uint32_t waits_unpolled;    /* since it did not */
     bool stepping;              /* a batch is being worked on: nothing may wait */
 
     /* observers */

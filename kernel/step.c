@@ -97,29 +97,68 @@ static int watch_stop(struct tn_stack *stack)
     return err;
 }
 
-/* Looks at the devices until one has something, at most until `end`: a processor that is kept busy answers sooner than one
- * that must be woken. How many have something. */
-static int poll_busily(struct tn_stack *stack, tn_time end)
+/* ---- Busy polling ----
+ *
+ * A processor that is kept busy answers sooner than one that must be woken. But looking in vain is a waste, and where the
+ * other side needs the same processor, looking keeps it from what one waits for. So doubts are counted: one more each time
+ * that something came soon after the stack had given up and slept, or that another process ran while it looked; one less
+ * each time that looking was worth it. Where the doubts are many, it is tried once in so many waits. What is there at the
+ * first look, or comes long after the last, says nothing. */
+#define DOUBTS_MOST 8
+#define TRY_AGAIN   64            /* waits */
+#define SOON        20            /* times busy_poll */
+#define LOOK_MOST   (4 * TN_USEC) /* a look that takes longer was interrupted */
+
+static bool polling_helps(struct tn_stack *stack)
 {
-    int ready;
-    do
+    return stack->poll_doubts < DOUBTS_MOST || ++stack->waits_unpolled % TRY_AGAIN == 0;
+}
+
+static void judge_polling(struct tn_stack *stack, bool helped)
+{
+    if (helped && stack->poll_doubts > 0)
+        stack->poll_doubts--;
+    else if (!helped && stack->poll_doubts < DOUBTS_MOST)
+        stack->poll_doubts++;
+}
+
+/* Looks at the devices until one has something, at most until `end`. How many have something. */
+static int poll_busily(struct tn_stack *stack, tn_time now, tn_time end)
+{
+    bool interrupted = false;
+    int ready = tn_loop_wait(stack->loop, 0);
+    if (ready != 0)
+        return ready;
+    for (tn_time last; ready == 0 && !stack->stop && now<end; interrupted |= now - last> LOOK_MOST) {
+        last = now;
         ready = tn_loop_wait(stack->loop, 0);
-    while (ready == 0 && !stack->stop && tn_stack_now(stack) < end);
+        now = tn_stack_now(stack);
+    }
+    if (ready > 0)
+        judge_polling(stack, !interrupted);
     return ready;
+}
+
+static int sleep_until(struct tn_stack *stack, tn_time deadline, tn_time now)
+{
+    return tn_loop_wait(stack->loop, deadline == TN_NEVER ? TN_NEVER : deadline > now ? deadline - now : 0);
 }
 
 /* Waits until a device has something, a timer is due or `until` has come. */
 static int wait_for_work(struct tn_stack *stack, tn_time until)
 {
     tn_time deadline = tn_min(tn_stack_deadline(stack), until);
-    tn_time now = tn_stack_now(stack);
-    if (stack->plan->busy_poll && deadline > now) {
-        int ready = poll_busily(stack, tn_min(deadline, now + stack->plan->busy_poll));
-        if (ready != 0)
-            return ready;
-        now = tn_stack_now(stack);
-    }
-    return tn_loop_wait(stack->loop, deadline == TN_NEVER ? TN_NEVER : deadline > now ? deadline - now : 0);
+    tn_time now = tn_stack_now(stack), most = stack->plan->busy_poll;
+    if (most == 0 || deadline <= now || !polling_helps(stack))
+        return sleep_until(stack, deadline, now);
+    int ready = poll_busily(stack, now, tn_min(deadline, now + most));
+    if (ready != 0)
+        return ready;
+    now = tn_stack_now(stack);
+    ready = sleep_until(stack, deadline, now);
+    if (ready > 0 && tn_stack_now(stack) - now < SOON * most)
+        judge_polling(stack, false);
+    return ready;
 }
 
 static int wait_and_work(struct tn_stack *stack, tn_time until)

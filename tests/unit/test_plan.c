@@ -107,6 +107,12 @@ static void busy_poll_is_a_short_duration(void **state)
     struct tn_plan *plan = plan_of("stack: { busy-poll: 50us }\n");
     assert_int_equal(plan->busy_poll, 50 * TN_USEC);
     tn_plan_free(plan);
+    plan = plan_of("stack: { busy-poll: 0us }\n");
+    assert_int_equal(plan->busy_poll, 0);
+    tn_plan_free(plan);
+    plan = plan_of("stack: {}\n");
+    assert_int_equal(plan->busy_poll, 50 * TN_USEC);
+    tn_plan_free(plan);
     refuse("stack: { busy-poll: 1s }\n",
            "s.yaml:1:21: busy-poll: found '1s', expected a duration such as 50us, 10ms at most");
     refuse("stack: { busy-poll: 50 }\n",
