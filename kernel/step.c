@@ -101,9 +101,9 @@ static int watch_stop(struct tn_stack *stack)
  *
  * A processor that is kept busy answers sooner than one that must be woken. But looking in vain is a waste, and where the
  * other side needs the same processor, looking keeps it from what one waits for. So doubts are counted: one more each time
- * that something came soon after the stack had given up and slept, or that another process ran while it looked; one less
- * each time that looking was worth it. Where the doubts are many, it is tried once in so many waits. What is there at the
- * first look, or comes long after the last, says nothing. */
+ * that something came soon after the stack had given up and slept, or while another process ran; one less each time that
+ * looking was worth it. Where the doubts are many, it is tried once in so many waits. What is there at the first look, or
+ * comes long after the last, says nothing. */
 #define DOUBTS_MOST 8
 #define TRY_AGAIN   64            /* waits */
 #define SOON        20            /* times busy_poll */
@@ -125,17 +125,17 @@ static void judge_polling(struct tn_stack *stack, bool helped)
 /* Looks at the devices until one has something, at most until `end`. How many have something. */
 static int poll_busily(struct tn_stack *stack, tn_time now, tn_time end)
 {
-    bool interrupted = false;
     int ready = tn_loop_wait(stack->loop, 0);
     if (ready != 0)
         return ready;
-    for (tn_time last; ready == 0 && !stack->stop && now<end; interrupted |= now - last> LOOK_MOST) {
+    tn_time last = now;
+    while (ready == 0 && !stack->stop && now < end) {
         last = now;
         ready = tn_loop_wait(stack->loop, 0);
         now = tn_stack_now(stack);
     }
     if (ready > 0)
-        judge_polling(stack, !interrupted);
+        judge_polling(stack, now - last <= LOOK_MOST);
     return ready;
 }
 
