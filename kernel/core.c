@@ -12,6 +12,7 @@
 #include "flow.h"
 #include "gateway_probe.h"
 #include "group.h"
+#include "io.h"
 #include "log.h"
 #include "names.h"
 #include "neighbour.h"
@@ -341,6 +342,7 @@ const struct tn_core tn_core_table = {
     .packets_pressed = core_packets_pressed,
     .socket_urgent = tn_core_socket_urgent,
     .socket_room = tn_core_socket_room,
+    .io = tn_core_io,
 };
 
 static const struct tn_name core_counters[] = {TN_CORE_COUNTERS(TN_NAME_ENTRY)};

@@ -290,6 +290,13 @@ static void block(struct tn_stack *stack, struct tn_ifc *ifc)
         (void)tn_loop_change(stack->loop, &ifc->watch, EPOLLIN | EPOLLOUT);
 }
 
+static void count_sent(struct tn_stack *stack, struct tn_ifc *ifc, uint32_t bytes)
+{
+    ifc->pub.tx_packets++;
+    ifc->pub.tx_bytes += bytes;
+    tn_core_self(stack)->counters[TN_CORE_FRAMES_OUT]++;
+}
+
 /* Hands the frame to the device; false: it is full, and the frame still the caller's. */
 static bool transmit_one(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
 {
@@ -297,25 +304,53 @@ static bool transmit_one(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_p
     uint32_t bytes = packet->total;
     int err = driver->plugin->link->transmit(driver, &ifc->pub, packet);
     if (tn_unlikely(err == -EAGAIN)) {
+        tn_queue_put_back(&ifc->out, packet);
         block(stack, ifc);
         return false;
     }
-    if (err == 0) {
-        ifc->pub.tx_packets++;
-        ifc->pub.tx_bytes += bytes;
-        tn_core_self(stack)->counters[TN_CORE_FRAMES_OUT]++;
-    }
+    if (err == 0)
+        count_sent(stack, ifc, bytes);
     return true;
+}
+
+/* The same for as many as wait, TRANSMIT_BATCH at most. */
+static bool transmit_many(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    struct tn_self *driver = &ifc->driver->self;
+    struct tn_packet *packets[TRANSMIT_BATCH];
+    uint32_t bytes[TRANSMIT_BATCH];
+    int results[TRANSMIT_BATCH];
+    unsigned count = 0;
+    while (count < TRANSMIT_BATCH && (packets[count] = tn_queue_take(&ifc->out))) {
+        bytes[count] = packets[count]->total;
+        count++;
+    }
+    driver->plugin->link->transmit_batch(driver, &ifc->pub, packets, results, count);
+    bool full = false;
+    for (unsigned i = count; i-- > 0;) {
+        if (results[i] == 0)
+            count_sent(stack, ifc, bytes[i]);
+        else if (results[i] == -EAGAIN) {
+            tn_queue_put_back(&ifc->out, packets[i]);
+            full = true;
+        }
+    }
+    if (full)
+        block(stack, ifc);
+    return !full;
 }
 
 static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
 {
-    struct tn_packet *packet;
-    while ((packet = tn_queue_take(&ifc->out)))
-        if (!transmit_one(stack, ifc, packet)) {
-            tn_queue_put_back(&ifc->out, packet);
-            return;
-        }
+    bool batches = ifc->driver->self.plugin->link->transmit_batch;
+    bool more = ifc->out.head;
+    while (more) {
+        if (batches && ifc->out.packets > 1)
+            more = transmit_many(stack, ifc);
+        else
+            more = transmit_one(stack, ifc, tn_queue_take(&ifc->out));
+        more = more && ifc->out.head;
+    }
 }
 
 static void enqueue(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)

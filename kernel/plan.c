@@ -187,6 +187,22 @@ static int read_busy_poll(struct tn_plan_reader *r, const struct tn_yaml_node *n
     return 0;
 }
 
+static int read_io_uring(struct tn_plan_reader *r, const struct tn_yaml_node *node)
+{
+    const struct tn_manifest_option yes_or_no = {.type = TN_OPTION_BOOL};
+    static const char expected[] = "yes or no";
+    const char *text = tn_plan_scalar(r, node, expected);
+    char room[128];
+    struct tn_text why = tn_text_init(room, sizeof(room));
+    struct tn_value value;
+    if (!text)
+        return -EINVAL;
+    if (tn_value_parse(&yes_or_no, text, &value, &why))
+        return tn_plan_fail_kind(r, node, expected);
+    r->plan->io_uring = value.boolean;
+    return 0;
+}
+
 static void remember_places(struct tn_plan *plan, const struct tn_yaml_node *stack)
 {
     const struct {
@@ -201,12 +217,13 @@ static void remember_places(struct tn_plan *plan, const struct tn_yaml_node *sta
 
 static int read_stack(struct tn_plan_reader *r, const struct tn_yaml_node *node)
 {
-    static const char *const words[] = {"name",         "control", "log",      "limits",
-                                        "name-servers", "domain",  "busy-poll"};
+    static const char *const words[] = {"name",         "control", "log",       "limits",
+                                        "name-servers", "domain",  "busy-poll", "io-uring"};
     const struct tn_yaml_node *value;
     remember_places(r->plan, node);
-    int err = tn_plan_expect(r, node, TN_YAML_MAPPING,
-                             "a mapping with name, control, log, limits, name-servers, domain or busy-poll");
+    int err = tn_plan_expect(
+        r, node, TN_YAML_MAPPING,
+        "a mapping with name, control, log, limits, name-servers, domain, busy-poll or io-uring");
     if (!err)
         err = tn_plan_check_keys(r, node, "stack", words, TN_ARRAY_SIZE(words));
     if (!err && (value = tn_plan_get(node, "name")))
@@ -223,6 +240,8 @@ static int read_stack(struct tn_plan_reader *r, const struct tn_yaml_node *node)
         err = read_domain(r, value);
     if (!err && (value = tn_plan_get(node, "busy-poll")))
         err = read_busy_poll(r, value);
+    if (!err && (value = tn_plan_get(node, "io-uring")))
+        err = read_io_uring(r, value);
     return err;
 }
 
@@ -283,6 +302,7 @@ static struct tn_plan *new_plan(const char *name)
     if (!plan)
         return NULL;
     plan->busy_poll = BUSY_POLL_DEFAULT;
+    plan->io_uring = true;
     plan->file = strdup(name);
     plan->plugins = calloc(TN_SLOTS_MAX, sizeof(plan->plugins[0]));
     if (!plan->file || !plan->plugins) {

@@ -201,6 +201,7 @@ struct tn_plan {
     char domain[256]; /* stack: domain; "": none */
     tn_time
         busy_poll; /* stack: busy-poll: so long the devices are looked at again and again before the stack sleeps */
+    bool io_uring; /* stack: io-uring: frames may be read and written many at a time (io.h) */
     struct tn_plan_log *logs;
     size_t log_count;
     struct tn_plan_plugin

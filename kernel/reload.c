@@ -448,6 +448,8 @@ static void report_stack_section(struct reload *r)
         tn_text_add(&r->report, "changed domain\n");
     if (old->busy_poll != new->busy_poll)
         tn_text_add(&r->report, "changed busy polling\n");
+    if (old->io_uring != new->io_uring)
+        tn_text_add(&r->report, "changed io-uring\n");
 }
 
 /* ---- The whole ---- */

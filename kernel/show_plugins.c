@@ -4,6 +4,7 @@
 
 #include "control_client.h"
 #include "dispatch.h"
+#include "io.h"
 #include "loader.h"
 #include "neighbour.h"
 #include "show.h"
@@ -61,6 +62,7 @@ void tn_show_stack(struct tn_rows *rows)
     json_t *row = json_pack("{s:o,s:o,s:s,s:i}", "name", tn_json_text(stack->plan->name), "file",
                             tn_json_text(stack->plan->file), "version", tn_version(), "pid", (int)getpid());
     json_object_set_new(row, "control", control ? tn_json_text(control) : json_null());
+    json_object_set_new(row, "io", json_string(tn_io_kind(stack)));
     json_object_set_new(row, "usage", usage_of(stack));
     json_object_set_new(row, "limits", limits_of(&stack->plan->limits));
     tn_rows_add(rows, row);

@@ -10,6 +10,7 @@
 #include "control.h"
 #include "flow.h"
 #include "group.h"
+#include "io.h"
 #include "lifecycle.h"
 #include "log.h"
 #include "names.h"
@@ -91,6 +92,7 @@ static void destroy_parts(struct tn_stack *stack)
     tn_logger_destroy(stack);
     if (stack->stop_fd >= 0)
         close(stack->stop_fd);
+    tn_io_close(stack);
     tn_loop_destroy(stack->loop);
     tn_plan_free(stack->plan);
     free(stack);

@@ -161,6 +161,7 @@ struct tn_groups;     /* group.h */
 struct tn_sockets;    /* sockets.h */
 struct tn_control;    /* control.h */
 struct tn_loop;       /* loop.h */
+struct tn_ring;       /* io.c */
 struct tn_logger;     /* log.h */
 struct tn_names;      /* names.h */
 struct tn_resolver;   /* resolver.h */
@@ -169,7 +170,9 @@ struct tn_stack {
     struct tn_env env;
     struct tn_plan *plan; /* what is configured now */
     struct tn_loop *loop;
-    tn_time now; /* of this batch */
+    struct tn_ring *ring; /* io.c; NULL: none yet, or none at all */
+    bool ring_refused;    /* there is none to have */
+    tn_time now;          /* of this batch */
     struct tn_rng rng;
     struct tn_siphash_key hash_key;
     struct tn_wheel wheel;

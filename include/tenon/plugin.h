@@ -20,6 +20,7 @@
 #include "tenon/congestion.h"
 #include "tenon/cursor.h"
 #include "tenon/flow.h"
+#include "tenon/io.h"
 #include "tenon/packet.h"
 #include "tenon/socket.h"
 #include "tenon/text.h"
@@ -183,6 +184,10 @@ struct tn_link_ops {
      * consumed, the core keeps it and asks again when core->link_writable() or the descriptor says so. Another negative
      * errno: it could not be sent; the packet is consumed and the driver has counted why. */
     int (*transmit)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
+    /* Sends several frames, the first one first: results[i] becomes what transmit() would have returned for packets[i]. May be
+     * NULL: transmit() is called for each. */
+    void (*transmit_batch)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *const *packets,
+                           int *results, unsigned count);
 };
 
 /* What frames a link type: the header with the link addresses. Frames come in by the claim on
@@ -743,6 +748,10 @@ struct tn_core {
     /* How many bytes a stream's send queue takes now, which may be less than tn_socket_tx_room(): while packets are short a
      * queue grows only from nothing. 0: none; writable() will be called. Whoever takes packets to give them asks before. */
     uint32_t (*socket_room)(struct tn_self *self, struct tn_socket *sock);
+
+    /* For link drivers: does these reads and writes (io.h), in this order, and fills in their results. Of two or more, with one
+     * system call where the kernel can. */
+    void (*io)(struct tn_self *self, struct tn_io *ios, unsigned count);
 };
 
 #define TN_STORE_MAX        4096

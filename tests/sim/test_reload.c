@@ -143,13 +143,15 @@ static void section_stack_is_applied_and_told(void **state)
     struct fixture *f = *state;
     struct config c = base;
     c.stack = "stack: { name: server, log: { tcp: debug }, name-servers: [10.0.0.1], domain: example.org, "
-              "busy-poll: 20us }\n";
+              "busy-poll: 20us, io-uring: no }\n";
     reload(f, &c);
-    assert_reports(f, "changed log levels\nchanged name servers\nchanged domain\nchanged busy polling\n");
+    assert_reports(
+        f,
+        "changed log levels\nchanged name servers\nchanged domain\nchanged busy polling\nchanged io-uring\n");
     reload(f, &c);
     assert_reports(f, "");
     c.stack = "stack: { name: server, log: { tcp: info }, name-servers: [10.0.0.3], domain: example.org, "
-              "busy-poll: 20us }\n";
+              "busy-poll: 20us, io-uring: no }\n";
     reload(f, &c);
     assert_reports(f, "changed log levels\nchanged name servers\n");
 }

@@ -102,6 +102,17 @@ static void unknown_section_is_refused_with_the_nearest(void **state)
         "services, did you mean 'interfaces'?");
 }
 
+static void io_uring_is_yes_or_no(void **state)
+{
+    struct tn_plan *plan = plan_of("stack: { name: a }\n");
+    assert_true(plan->io_uring);
+    tn_plan_free(plan);
+    plan = plan_of("stack: { io-uring: no }\n");
+    assert_false(plan->io_uring);
+    tn_plan_free(plan);
+    refuse("stack: { io-uring: 3 }\n", "s.yaml:1:20: io-uring: found '3', expected yes or no");
+}
+
 static void busy_poll_is_a_short_duration(void **state)
 {
     struct tn_plan *plan = plan_of("stack: { busy-poll: 50us }\n");
@@ -130,7 +141,7 @@ static void section_of_the_wrong_shape_is_refused(void **state)
     refuse("[]",
            "s.yaml:1:1: found a list, expected a mapping with stack, interfaces, protocols and services");
     refuse("stack: x\n", "s.yaml:1:8: stack: found 'x', expected a mapping with name, control, log, limits, "
-                         "name-servers, domain or busy-poll");
+                         "name-servers, domain, busy-poll or io-uring");
     refuse("interfaces: [a]\n", "s.yaml:1:13: interfaces: found a list, expected a mapping of interfaces");
     refuse("protocols: ipv4\n", "s.yaml:1:12: protocols: found 'ipv4', expected a mapping of protocols");
     refuse("services:\n- echo\n", "s.yaml:2:1: services: found a list, expected a mapping of services");
@@ -154,7 +165,7 @@ static void unknown_key_of_stack_is_refused_with_the_nearest(void **state)
 {
     refuse("stack:\n  nmae: x\n",
            "s.yaml:2:3: found the unknown key 'nmae' in stack, expected name, control, log, limits, "
-           "name-servers, domain or busy-poll, did you mean 'name'?");
+           "name-servers, domain, busy-poll or io-uring, did you mean 'name'?");
 }
 
 static void bad_stack_name_is_refused(void **state)
@@ -503,6 +514,7 @@ int main(void)
         cmocka_unit_test(syntax_error_has_its_place),
         cmocka_unit_test(unknown_section_is_refused_with_the_nearest),
         cmocka_unit_test(busy_poll_is_a_short_duration),
+        cmocka_unit_test(io_uring_is_yes_or_no),
         cmocka_unit_test(section_given_twice_is_refused),
         cmocka_unit_test(section_of_the_wrong_shape_is_refused),
         cmocka_unit_test(hostile_bytes_are_refused),

@@ -110,5 +110,15 @@ class Router(harness.StackCase):
         self.assertEqual([drop for drop in self.stack.drops() if drop[0] == "tap"], [])
 
 
+class RouterOneByOne(Router):
+    """The same with a system call for each frame."""
+
+    config = harness.CONFIG.replace("  name: wire\n", "  name: wire\n  io-uring: no\n")
+
+    def test_it_is_one_by_one(self):
+        self.talk()
+        self.assertEqual(self.stack.rows("stack")[0]["io"], "read and write")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -105,6 +105,27 @@ class UserStack(TapStack):
         return ["unshare", "-m", "sh", "-c", f"mount --bind {node} /dev/net/tun && exec {as_user}", "sh", *super().command_line()]
 
 
+# Runs a program to which io_uring_setup() is forbidden, as it is in most containers: a seccomp filter says EPERM.
+FORBID_IO_URING = """
+import ctypes, os, struct, sys
+IO_URING_SETUP, EPERM = 425, 1
+program = b"".join((struct.pack("HBBI", 0x20, 0, 0, 0),                     # the system call's number
+                    struct.pack("HBBI", 0x15, 0, 1, IO_URING_SETUP),
+                    struct.pack("HBBI", 0x06, 0, 0, 0x00050000 | EPERM),    # SECCOMP_RET_ERRNO
+                    struct.pack("HBBI", 0x06, 0, 0, 0x7fff0000)))           # SECCOMP_RET_ALLOW
+filter = ctypes.create_string_buffer(program, len(program))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0                                      # PR_SET_NO_NEW_PRIVS
+assert libc.prctl(22, 2, struct.pack("H6xP", 4, ctypes.addressof(filter)), 0, 0) == 0, ctypes.get_errno()
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+class ConfinedStack(TapStack):
+    def command_line(self):
+        return ["python3", "-c", FORBID_IO_URING, *super().command_line()]
+
+
 class TapCase(unittest.TestCase):
     def setUp(self):
         self.addCleanup(harness.remove_tap)
@@ -145,6 +166,21 @@ class ByName(TapCase):
         self.assertTrue(ping())
         self.end(stack)
         self.assertFalse(harness.tap_exists())
+
+    def many_pings(self, stack, kind):
+        """A hundred at once, each of two frames."""
+        run("ip", "addr", "add", KERNEL + "/24", "dev", TAP)
+        run("ping", "-n", "-q", "-c", "100", "-l", "100", "-i", "0.01", "-s", "2000", "-W", "2", STACK)
+        self.assertEqual(stack.rows("stack")[0]["io"], kind)
+        self.end(stack)
+
+    def test_frames_go_in_batches(self):
+        self.many_pings(self.start(config()), "io_uring")
+
+    def test_io_uring_is_forbidden(self):
+        stack = self.start(config(), ConfinedStack)
+        self.many_pings(stack, "read and write")
+        self.assertIn("io_uring cannot be used", stack.log.read_text())
 
     def test_kernel_keeps_an_address_of_its_own(self):
         self.start(config())
