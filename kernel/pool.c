@@ -1,10 +1,21 @@
 /* pool.c: packets and their buffers, from slabs. A buffer goes back when the last packet that points into it
- * is freed. */
+ * is freed.
+ *
+ * Most packets are freed together with their buffer, and the next one wants the same again: a few such pairs of each size are
+ * kept as they are, the buffer's `refs` 0, and handed out again before the slabs are asked. For the slabs they are in use; they
+ * go back when records run out. Under AddressSanitizer nothing is kept, so that whatever is freed is poisoned. */
 #include "pool.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "tenon/checksum.h"
+
+#ifdef TN_SLAB_ASAN
+#define SPARE_MAX 0
+#else
+#define SPARE_MAX 64 /* of each size */
+#endif
 
 static const struct {
     const char *name;
@@ -30,43 +41,97 @@ int tn_pool_init(struct tn_pool *pool, size_t packets, size_t large)
     return error;
 }
 
+/* Gives back to the slabs what is kept. */
+static void drain(struct tn_pool *pool)
+{
+    for (unsigned i = 0; i < TN_POOL_COUNT; i++) {
+        while (pool->spare[i].first) {
+            struct tn_packet *packet = pool->spare[i].first;
+            pool->spare[i].first = packet->next;
+            tn_slab_free(&pool->buffers[i], packet->buffer);
+            tn_slab_free(&pool->packets, packet);
+        }
+        pool->spare[i].count = 0;
+    }
+}
+
 void tn_pool_destroy(struct tn_pool *pool)
 {
+    drain(pool);
     for (unsigned i = 0; i < TN_POOL_COUNT; i++)
         tn_slab_destroy(&pool->buffers[i]);
     tn_slab_destroy(&pool->packets);
 }
 
-/* A buffer with room for `len` bytes after TN_HEADROOM, from the smallest size that has it. */
-static struct tn_buffer *buffer_new(struct tn_pool *pool, size_t len)
+/* A record of the slab; what is kept goes back first if there is no other. */
+static void *record_new(struct tn_pool *pool, struct tn_slab *slab)
 {
-    for (unsigned i = 0; i < TN_POOL_COUNT; i++) {
-        size_t size = pool_sizes[i].size - sizeof(struct tn_buffer);
-        if (len > size - TN_HEADROOM)
-            continue;
-        struct tn_buffer *buffer = tn_slab_alloc_raw(&pool->buffers[i]);
-        if (buffer) {
-            buffer->refs = 1;
-            buffer->size = (uint32_t)size;
-            buffer->pool = (uint8_t)i;
-        }
-        return buffer;
-    }
-    return NULL;
+    if (slab->used == slab->limit)
+        drain(pool);
+    return tn_slab_alloc_raw(slab);
 }
 
 /* ---- Packets ---- */
 
-struct tn_packet *tn_packet_new(struct tn_pool *pool, size_t len)
+/* The smallest size of buffer that has room for `len` bytes after TN_HEADROOM; TN_POOL_COUNT: none. */
+static unsigned size_for(size_t len)
 {
-    struct tn_buffer *buffer = buffer_new(pool, len);
+    unsigned i = 0;
+    while (i < TN_POOL_COUNT && len > pool_sizes[i].size - sizeof(struct tn_buffer) - TN_HEADROOM)
+        i++;
+    return i;
+}
+
+/* A packet with a buffer of that size, of which `buffer` and nothing else is set; NULL: there are no more. */
+TN_RARE static struct tn_packet *pair_new(struct tn_pool *pool, unsigned size)
+{
+    struct tn_buffer *buffer = record_new(pool, &pool->buffers[size]);
     if (!buffer)
         return NULL;
-    struct tn_packet *packet = tn_slab_alloc_raw(&pool->packets);
+    struct tn_packet *packet = record_new(pool, &pool->packets);
     if (!packet) {
-        tn_slab_free(&pool->buffers[buffer->pool], buffer);
+        tn_slab_free(&pool->buffers[size], buffer);
         return NULL;
     }
+    buffer->size = (uint32_t)(pool_sizes[size].size - sizeof(struct tn_buffer));
+    buffer->pool = (uint8_t)size;
+    packet->buffer = buffer;
+    return packet;
+}
+
+static struct tn_packet *take_spare(struct tn_pool *pool, unsigned size)
+{
+    struct tn_packet *packet = pool->spare[size].first;
+    pool->spare[size].first = packet->next;
+    pool->spare[size].count--;
+    return packet;
+}
+
+static void keep(struct tn_pool *pool, struct tn_packet *packet, unsigned size)
+{
+    packet->next = pool->spare[size].first;
+    pool->spare[size].first = packet;
+    pool->spare[size].count++;
+}
+
+TN_RARE static void give_back(struct tn_pool *pool, struct tn_packet *packet)
+{
+    struct tn_buffer *buffer = packet->buffer;
+    if (buffer->refs == 0)
+        tn_slab_free(&pool->buffers[buffer->pool], buffer);
+    tn_slab_free(&pool->packets, packet);
+}
+
+struct tn_packet *tn_packet_new(struct tn_pool *pool, size_t len)
+{
+    unsigned size = size_for(len);
+    if (size == TN_POOL_COUNT)
+        return NULL;
+    struct tn_packet *packet = pool->spare[size].first ? take_spare(pool, size) : pair_new(pool, size);
+    if (!packet)
+        return NULL;
+    struct tn_buffer *buffer = packet->buffer;
+    buffer->refs = 1;
     *packet = (struct tn_packet){
         .buffer = buffer,
         .data = buffer->bytes + TN_HEADROOM,
@@ -81,9 +146,13 @@ void tn_packet_free(struct tn_pool *pool, struct tn_packet *packet)
     while (packet) {
         struct tn_packet *more = packet->more;
         struct tn_buffer *buffer = packet->buffer;
-        if (--buffer->refs == 0)
-            tn_slab_free(&pool->buffers[buffer->pool], buffer);
-        tn_slab_free(&pool->packets, packet);
+        if (buffer->refs == 0) /* freed twice */
+            abort();
+        buffer->refs--;
+        if (tn_likely(buffer->refs == 0 && pool->spare[buffer->pool].count < SPARE_MAX))
+            keep(pool, packet, buffer->pool);
+        else
+            give_back(pool, packet);
         packet = more;
     }
 }
@@ -93,7 +162,7 @@ struct tn_packet *tn_packet_clone(struct tn_pool *pool, const struct tn_packet *
     struct tn_packet *first = NULL;
     struct tn_packet **link = &first;
     for (const struct tn_packet *piece = packet; piece; piece = piece->more) {
-        struct tn_packet *clone = tn_slab_alloc_raw(&pool->packets);
+        struct tn_packet *clone = record_new(pool, &pool->packets);
         if (!clone) {
             tn_packet_free(pool, first);
             return NULL;
@@ -112,7 +181,7 @@ struct tn_packet *tn_packet_clone(struct tn_pool *pool, const struct tn_packet *
 static struct tn_packet *piece_share(struct tn_pool *pool, const struct tn_packet *of, size_t offset,
                                      size_t len)
 {
-    struct tn_packet *piece = tn_slab_alloc_raw(&pool->packets);
+    struct tn_packet *piece = record_new(pool, &pool->packets);
     if (!piece)
         return NULL;
     *piece = (struct tn_packet){

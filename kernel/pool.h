@@ -16,15 +16,35 @@ enum tn_pool_size {
 struct tn_pool {
     struct tn_slab packets;
     struct tn_slab buffers[TN_POOL_COUNT];
+    struct {
+        struct tn_packet *first;
+        uint32_t count;
+    } spare
+        [TN_POOL_COUNT]; /* packets that nobody has, each with a buffer of that size, for the next time (pool.c) */
 };
 
 /* `packets`: limit of packet records and of small and of medium buffers; `large`: of large buffers. */
 int tn_pool_init(struct tn_pool *pool, size_t packets, size_t large);
 void tn_pool_destroy(struct tn_pool *pool);
 
-static inline bool tn_slab_beyond(const struct tn_slab *slab, uint32_t quarters)
+/* Buffers of that size, and packets, that somebody has. */
+static inline uint32_t tn_pool_buffers_used(const struct tn_pool *pool, unsigned size)
 {
-    return slab->used > slab->limit / 4 * quarters;
+    return pool->buffers[size].used - pool->spare[size].count;
+}
+
+static inline uint32_t tn_pool_packets_used(const struct tn_pool *pool)
+{
+    uint32_t used = pool->packets.used;
+    for (unsigned i = 0; i < TN_POOL_COUNT; i++)
+        used -= pool->spare[i].count;
+    return used;
+}
+
+/* Whether more than so many quarters of the buffers of that size are in use. */
+static inline bool tn_pool_buffers_beyond(const struct tn_pool *pool, unsigned size, uint32_t quarters)
+{
+    return tn_pool_buffers_used(pool, size) > pool->buffers[size].limit / 4 * quarters;
 }
 
 /* Whether more than so many quarters of the packets are in use. Queues that wait for a peer to acknowledge stop growing
@@ -32,10 +52,10 @@ static inline bool tn_slab_beyond(const struct tn_slab *slab, uint32_t quarters)
  * nothing could be received or sent that would empty the queues. */
 static inline bool tn_pool_beyond(const struct tn_pool *pool, uint32_t quarters)
 {
-    return tn_slab_beyond(&pool->packets, quarters) ||
-           tn_slab_beyond(&pool->buffers[TN_POOL_SMALL], quarters) ||
-           tn_slab_beyond(&pool->buffers[TN_POOL_MEDIUM], quarters) ||
-           tn_slab_beyond(&pool->buffers[TN_POOL_LARGE], quarters);
+    return tn_pool_packets_used(pool) > pool->packets.limit / 4 * quarters ||
+           tn_pool_buffers_beyond(pool, TN_POOL_SMALL, quarters) ||
+           tn_pool_buffers_beyond(pool, TN_POOL_MEDIUM, quarters) ||
+           tn_pool_buffers_beyond(pool, TN_POOL_LARGE, quarters);
 }
 
 /* As in struct tn_core (plugin.h). */

@@ -14,15 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SLAB_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLAB_ASAN 1
-#endif
-#endif
-
-#ifdef SLAB_ASAN
+#ifdef TN_SLAB_ASAN
 #include <sanitizer/asan_interface.h>
 #define slab_poison(at, len)   ASAN_POISON_MEMORY_REGION(at, len)
 #define slab_unpoison(at, len) ASAN_UNPOISON_MEMORY_REGION(at, len)

@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define TN_SLAB_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TN_SLAB_ASAN 1
+#endif
+#endif
+
 struct tn_slab {
     char name[32];
     uint8_t *base;        /* the reserved range */

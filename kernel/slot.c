@@ -30,6 +30,7 @@ static struct tn_slot *new_slot(struct tn_stack *stack, const char *name, const 
         .drops = calloc(plugin->drop_count + 1u, sizeof(uint64_t)),
         .plugin = plugin,
         .slot = number,
+        .now = &stack->now,
     };
     slot->options = calloc(1, plugin->options_size + 1);
     slot->self.options = slot->options;

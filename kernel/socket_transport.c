@@ -101,7 +101,7 @@ static bool worth_moving(const struct tn_stack *stack, const struct tn_socket *s
                          const struct tn_packet *packet)
 {
     return wasteful(packet) && (sock->rx_memory + packet->buffer->size > sock->rcvbuf / 2 ||
-                                tn_slab_beyond(&stack->pool.buffers[packet->buffer->pool], 1));
+                                tn_pool_buffers_beyond(&stack->pool, packet->buffer->pool, 1));
 }
 
 static bool datagram_deliver(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet)

@@ -227,12 +227,12 @@ const char *tn_stack_build_id(const struct tn_stack *stack, const char *name)
 
 void tn_stack_usage(const struct tn_stack *stack, struct tn_usage *usage)
 {
-    *usage = (struct tn_usage){.packets = stack->pool.packets.used,
+    *usage = (struct tn_usage){.packets = tn_pool_packets_used(&stack->pool),
                                .sockets = tn_sockets_count(stack),
                                .timers = stack->wheel.running,
                                .neighbours = tn_neighbour_count(stack)};
     for (unsigned i = 0; i < TN_POOL_COUNT; i++)
-        usage->buffers += stack->pool.buffers[i].used;
+        usage->buffers += tn_pool_buffers_used(&stack->pool, i);
     for (unsigned i = 0; i < TN_SLOTS_MAX; i++) {
         const struct tn_slot *slot = stack->slots[i];
         if (!slot)

@@ -52,6 +52,7 @@ struct tn_self {
     uint64_t *drops;                /* plugin->drop_count of them */
     const struct tn_plugin *plugin; /* the code that runs now; the swap is one store to this */
     uint16_t slot;                  /* the number by which timers, sockets and tables know this plugin */
+    const tn_time *now;             /* for tn_now() */
 };
 
 /* ---- Keys and claims ---- */
@@ -756,6 +757,12 @@ struct tn_core {
 
 #define TN_STORE_MAX        4096
 #define TN_NAME_SERVERS_MAX 4 /* more are not remembered */
+
+/* What core->now() tells, inline because it is on the path. */
+static inline tn_time tn_now(const struct tn_self *self)
+{
+    return *self->now;
+}
 
 /* Counting, inline because it is on the path. */
 static inline void tn_count(struct tn_self *self, unsigned counter)

@@ -139,7 +139,10 @@ static inline size_t tn_max(size_t a, size_t b)
 #define TN_EXPORT            __attribute__((visibility("default")))
 #define tn_likely(x)         __builtin_expect(!!(x), 1)
 #define tn_unlikely(x)       __builtin_expect(!!(x), 0)
+/* A function that is rarely called from one that is often: kept apart, so that the latter need save no registers for it. */
+#define TN_RARE __attribute__((noinline, cold))
 #else
+#define TN_RARE
 #define TN_PRINTF(fmt, args)
 #define TN_EXPORT
 #define tn_likely(x)   (x)

@@ -98,7 +98,7 @@ static void measure_by_timestamp(struct tn_self *self, struct tcp_conn *conn, ui
     uint32_t age = tcp_clock(self) + conn->ts_offset - echo;
     if (age >= INT32_MAX)
         return;
-    tn_time since_last = self->core->now(self) - resent, rtt = age * TN_MSEC;
+    tn_time since_last = tn_now(self) - resent, rtt = age * TN_MSEC;
     if (rtt > since_last + TN_MSEC) {
         if (tcp_rtt_unmeasured(self, conn, resent))
             return;
@@ -112,8 +112,8 @@ static void measure_by_timestamp(struct tn_self *self, struct tcp_conn *conn, ui
 static void measure(struct tn_self *self, struct tcp_conn *conn, const struct tcp_delivery *delivery)
 {
     if (delivery->sent && !delivery->resent) {
-        tcp_rtt_sample(self, conn, self->core->now(self) - delivery->sent);
-        tcp_cc_rtt(self, conn, self->core->now(self) - delivery->sent);
+        tcp_rtt_sample(self, conn, tn_now(self) - delivery->sent);
+        tcp_cc_rtt(self, conn, tn_now(self) - delivery->sent);
     } else if (delivery->acked == 0 || !delivery->resent) {
         return; /* the timestamp echoed is that of something before (RFC 7323 §4.3) */
     } else if (delivery->has_echo) {
@@ -144,7 +144,7 @@ static bool advance(struct tn_self *self, struct tcp_conn *conn, const struct tc
     conn->snd_una = seg->ack;
     self->core->socket_acked(self, tcp_socket(conn), acked - fin);
     conn->flags |= TCP_PROGRESS;
-    conn->progress_at = self->core->now(self);
+    conn->progress_at = tn_now(self);
     if (tcp_pmtu(conn))
         tcp_pmtu_acked(self, conn);
     delivery->acked = acked;
@@ -152,7 +152,7 @@ static bool advance(struct tn_self *self, struct tcp_conn *conn, const struct tc
     bool restart = tcp_recovery_acked(self, conn, delivery);
     if (conn->snd_una == conn->snd_nxt) { /* RFC 6298 (5.2) */
         tcp_stop_retransmit(conn);
-        tcp_flight_release(self, conn, false);
+        tcp_flight_reset(self, conn); /* tcp_output() frees it, unless it sends what needs one again */
         conn->flags &= ~TCP_PERSIST;
     } else if (restart) { /* (5.3) */
         tcp_start_retransmit(self, conn);
@@ -192,7 +192,7 @@ static bool take_duplicate(struct tn_self *self, struct tcp_conn *conn, const st
 static void note_probe_answered(struct tn_self *self, struct tcp_conn *conn)
 {
     if (!(tcp_socket(conn)->flags & TN_SOCK_CLOSED))
-        conn->progress_at = self->core->now(self);
+        conn->progress_at = tn_now(self);
     if (conn->snd_wnd == 0 || conn->flags & TCP_PERSIST)
         return;
     conn->backoff = 0; /* it has opened: what is in flight need not wait as long as a probe */
@@ -200,8 +200,43 @@ static void note_probe_answered(struct tn_self *self, struct tcp_conn *conn)
         tcp_start_retransmit(self, conn);
 }
 
+/* The acknowledgement of all that is in flight, which was sent once and at one time, on a connection without trouble. */
+static bool is_of_all(const struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    const uint32_t special =
+        TCP_PERSIST | TCP_PROBED | TCP_FIN_SENT | TCP_PROBE_OUT | TCP_DSACK_ROUND | TCP_ECN;
+    const struct tcp_flight *flight = conn->flight;
+    return seg->ack == conn->snd_nxt && flight && flight->head && !flight->head->next && !flight->undo &&
+           flight->head->fate == TCP_FATE_SENT && !flight->head->repeated && flight->head->sent > 0 &&
+           conn->phase == TCP_PHASE_OPEN && !(conn->flags & special) && conn->snd_wnd > 0 &&
+           seg->sack_count == 0 && !tcp_pmtu(conn);
+}
+
+/* As advance() would: what the scoreboard and the detection of losses learn from such an acknowledgement is forgotten with the last
+ * octet in flight. */
+static void advance_all(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    uint32_t acked = seg->ack - conn->snd_una;
+    tn_time rtt = tn_now(self) - conn->flight->head->sent;
+    update_window(conn, seg);
+    conn->snd_una = seg->ack;
+    tcp_flight_reset(self, conn);
+    tcp_stop_retransmit(conn);
+    self->core->socket_acked(self, tcp_socket(conn), acked);
+    conn->flags |= TCP_PROGRESS;
+    conn->progress_at = tn_now(self);
+    tcp_rtt_sample(self, conn, rtt);
+    tcp_cc_rtt(self, conn, rtt);
+    tcp_cc_acked(self, conn, acked);
+    tcp_schedule(self, conn);
+}
+
 bool tcp_acknowledge(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
 {
+    if (tcp_usual(is_of_all(conn, seg))) {
+        advance_all(self, conn, seg);
+        return true;
+    }
     struct tcp_delivery delivery = {
         .has_echo = conn->flags & TCP_TIMESTAMPS && seg->has_timestamps,
         .echo = seg->ts_echo,

@@ -43,7 +43,7 @@ static void wait_for_fin(struct tn_self *self, struct tcp_conn *conn)
         return;
     int32_t own = tcp_rare_of(conn)->fin_wait; /* TCP_LINGER2 */
     tn_time wait = own > 0 ? (tn_time)own * TN_SEC : own < 0 ? 0 : tcp_options(self)->fin_wait;
-    tcp_deadline(self, conn, &conn->wait_at, self->core->now(self) + wait);
+    tcp_deadline(self, conn, &conn->wait_at, tn_now(self) + wait);
 }
 
 void tcp_close(struct tn_self *self, struct tn_socket *sock, bool abort)

@@ -45,15 +45,17 @@ static bool prepare(struct tn_self *self, struct tcp_conn *conn, struct call *ca
     if (!conn->congestion)
         return false;
     struct tcp_cc *cc = tcp_cc_record(self, conn);
-    *call = (struct call){
-        .plugin = self->core->plugin_at(self, conn->congestion),
-        .c = {.cwnd = conn->cwnd,
-              .ssthresh = conn->ssthresh,
-              .mss = conn->mss,
-              .flight = flight_size(conn),
-              .srtt = conn->srtt,
-              .now = self->core->now(self),
-              .record = cc ? cc->record : call->scratch},
+    if (!cc)
+        memset(call->scratch, 0, sizeof(call->scratch));
+    call->plugin = self->core->plugin_at(self, conn->congestion);
+    call->c = (struct tn_congestion){
+        .cwnd = conn->cwnd,
+        .ssthresh = conn->ssthresh,
+        .mss = conn->mss,
+        .flight = flight_size(conn),
+        .srtt = conn->srtt,
+        .now = tn_now(self),
+        .record = cc ? cc->record : call->scratch,
     };
     return true;
 }

@@ -185,7 +185,7 @@ static void run_timer(struct tn_self *self, struct tcp_conn *conn, tn_time at)
 {
     if (at == TN_NEVER || timer_serves(&conn->timer, at))
         return;
-    tn_time now = self->core->now(self);
+    tn_time now = tn_now(self);
     self->core->timer_start(self, &conn->timer, at > now ? at - now : 0, TCP_TIMER_CONNECTION);
 }
 
@@ -271,20 +271,29 @@ void tcp_restart_probe(struct tn_self *self, struct tcp_conn *conn)
     struct tcp_flight *flight = conn->flight;
     flight->probe_at = TN_NEVER;
     if (probe_helps(conn))
-        flight->probe_at = tn_min(self->core->now(self) + probe_timeout(conn), flight->timeout_at);
+        flight->probe_at = tn_min(tn_now(self) + probe_timeout(conn), flight->timeout_at);
     tcp_arm_flight(self, conn);
+}
+
+static tn_time timeout_due(struct tn_self *self, const struct tcp_conn *conn)
+{
+    tn_time at = tn_now(self) + tcp_rto(self, conn);
+    tn_time end = conn->progress_at + tcp_patience(self, conn);
+    return tn_min(at, end);
+}
+
+void tcp_set_timeout(struct tn_self *self, struct tcp_conn *conn)
+{
+    conn->flight->timeout_at = timeout_due(self, conn);
 }
 
 void tcp_start_retransmit(struct tn_self *self, struct tcp_conn *conn)
 {
-    tn_time at = self->core->now(self) + tcp_rto(self, conn);
-    tn_time end = conn->progress_at + tcp_patience(self, conn);
-    at = tn_min(at, end);
     if (!conn->flight || conn->flags & TCP_PERSIST) {
-        tcp_deadline(self, conn, &conn->retransmit_at, at);
+        tcp_deadline(self, conn, &conn->retransmit_at, timeout_due(self, conn));
         return;
     }
-    conn->flight->timeout_at = at;
+    tcp_set_timeout(self, conn);
     tcp_restart_probe(self, conn);
 }
 

@@ -244,6 +244,8 @@ void tcp_rearm(struct tn_self *self, struct tcp_conn *conn);
 /* (Re)starts the retransmission timer, and before it that of a tail probe. */
 void tcp_start_retransmit(struct tn_self *self, struct tcp_conn *conn);
 void tcp_stop_retransmit(struct tcp_conn *conn);
+/* Sets the retransmission's deadline alone, with something in flight; tcp_restart_probe() follows. */
+void tcp_set_timeout(struct tn_self *self, struct tcp_conn *conn);
 /* New data was sent: a tail probe is due later (RFC 8985 §7.2). */
 void tcp_restart_probe(struct tn_self *self, struct tcp_conn *conn);
 /* Has the timer run for the earliest of conn->flight's deadlines. */

@@ -19,7 +19,7 @@ void tcp_begin(struct tn_self *self, struct tcp_conn *conn, uint32_t iss)
     conn->recover = conn->iss;
     conn->small_end = conn->iss;
     conn->ts_offset = tcp_timestamp_offset(self, &ends);
-    conn->progress_at = self->core->now(self);
+    conn->progress_at = tn_now(self);
     conn->last_heard = tcp_clock(self);
     conn->last_sent = tcp_clock(self);
 }
@@ -62,7 +62,7 @@ static void measure_handshake(struct tn_self *self, struct tcp_conn *conn, const
     if (conn->progress_at == 0) /* nobody knows when it began (syn_cookie.c) */
         return;
     if (!(conn->flags & TCP_SYN_REPEATED))
-        tcp_rtt_sample(self, conn, self->core->now(self) - conn->progress_at);
+        tcp_rtt_sample(self, conn, tn_now(self) - conn->progress_at);
     else if (conn->flags & TCP_TIMESTAMPS && seg->has_timestamps)
         tcp_rtt_sample(self, conn, (tcp_clock(self) + conn->ts_offset - seg->ts_echo) * TN_MSEC);
     else
@@ -75,7 +75,7 @@ void tcp_establish(struct tn_self *self, struct tcp_conn *conn, const struct tcp
     tn_count(self, TCP_HANDSHAKES);
     measure_handshake(self, conn, seg);
     tcp_stop_retransmit(conn);
-    conn->progress_at = self->core->now(self);
+    conn->progress_at = tn_now(self);
     conn->flags &= ~TCP_SYN_DUE;
     conn->flags |= TCP_PROGRESS;
     tcp_take_window(conn, seg);

@@ -319,20 +319,41 @@ static bool take_ack(struct tn_self *self, struct tcp_conn *conn, struct tcp_seg
 
 /* ---- The steps ---- */
 
-static void input_synchronized(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+/* False: the segment is used up, and perhaps the connection has ended. */
+TN_RARE static bool first_to_fourth(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
     if (!check_sequence(self, conn, seg))
-        return;
+        return false;
     if (seg->flags & TN_TCP_RST) {
         take_reset(self, conn, seg);
-        return;
+        return false;
     }
     if (seg->flags & TN_TCP_SYN) {
         take_syn(self, conn, seg);
+        return false;
+    }
+    trim_to_window(conn, seg);
+    return true;
+}
+
+/* The next segment of an open connection, and all of it in the window: of the first four steps, only that for timestamps does
+ * anything with it. */
+static bool is_next(const struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    return conn->state == TCP_ST_ESTABLISHED && (seg->flags & ~TN_TCP_PSH) == TN_TCP_ACK &&
+           seg->seq == conn->rcv_nxt && seg->len <= tcp_rcv_wnd(conn);
+}
+
+static void input_synchronized(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (tcp_usual(is_next(conn, seg))) {
+        if (!check_timestamps(self, conn, seg))
+            return;
+        note_timestamp(self, conn, seg);
+    } else if (!first_to_fourth(self, conn, seg)) {
         return;
     }
     conn->probes_sent = 0; /* it has shown to be alive (§3.8.4) */
-    trim_to_window(conn, seg);
     tcp_ecn_receive(self, conn, seg);
     if (!take_ack(self, conn, seg))
         return;

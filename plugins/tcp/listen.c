@@ -376,7 +376,7 @@ static bool is_deferred(struct tn_self *self, struct tcp_half_open *half, const 
 static tn_time sent_at(struct tn_self *self, const struct tcp_half_open *half)
 {
     tn_time age = (tn_time)(tcp_microseconds(self) - half->flow.time) * TN_USEC;
-    return half->deferred ? 0 : self->core->now(self) - age;
+    return half->deferred ? 0 : tn_now(self) - age;
 }
 
 struct tcp_conn *tcp_input_half_open(struct tn_self *self, struct tcp_half_open *half,

@@ -67,7 +67,7 @@ static uint32_t number_of(struct tn_self *self, const struct tcp_ends *ends, uin
 
 uint32_t tcp_initial_sequence(struct tn_self *self, const struct tcp_ends *ends)
 {
-    return (uint32_t)(self->core->now(self) / (4 * TN_USEC)) + number_of(self, ends, USE_ISN);
+    return (uint32_t)(tn_now(self) / (4 * TN_USEC)) + number_of(self, ends, USE_ISN);
 }
 
 uint32_t tcp_timestamp_offset(struct tn_self *self, const struct tcp_ends *ends)

@@ -110,7 +110,7 @@ static void send_lost(struct tn_self *self, struct tcp_conn *conn)
 
 /* ---- New ---- */
 
-/* Something is in flight from now on: the retransmission timer runs (RFC 6298 (5.1)). */
+/* Something is in flight from now on: the retransmission timer runs (RFC 6298 (5.1)) when all of it is sent. */
 static void note_flight(struct tn_self *self, struct tcp_conn *conn)
 {
     bool persist = conn->flags & TCP_PERSIST;
@@ -120,8 +120,8 @@ static void note_flight(struct tn_self *self, struct tcp_conn *conn)
         conn->flags &= ~TCP_PERSIST;
         conn->backoff = 0;
     }
-    conn->progress_at = self->core->now(self);
-    tcp_start_retransmit(self, conn);
+    conn->progress_at = tn_now(self);
+    tcp_set_timeout(self, conn);
 }
 
 /* Sends the next `len` octets, and the FIN if `fin`. False: it was not possible now. */
@@ -230,11 +230,11 @@ static void wait_for_window(struct tn_self *self, struct tcp_conn *conn)
         tcp_stop_retransmit(conn);
         return;
     }
-    conn->progress_at = self->core->now(self);
+    conn->progress_at = tn_now(self);
     tn_time delay = tcp_rto(self, conn); /* SHLD-29 */
     if (usable_window(conn) > 0)
         delay = tn_min(tn_max(delay, OVERRIDE_LEAST), OVERRIDE_MOST);
-    tcp_deadline(self, conn, &conn->retransmit_at, self->core->now(self) + delay);
+    tcp_deadline(self, conn, &conn->retransmit_at, tn_now(self) + delay);
 }
 
 /* Sends the first octet that is not acknowledged, without counting it as sent: MUST-36. A FIN is such an octet. */
@@ -290,7 +290,7 @@ void tcp_output_tail(struct tn_self *self, struct tcp_conn *conn)
             tcp_tail_sent(self, conn, !fresh);
     }
     flight->probe_at = TN_NEVER;
-    flight->timeout_at = self->core->now(self) + tcp_rto(self, conn);
+    flight->timeout_at = tn_now(self) + tcp_rto(self, conn);
     tcp_arm_flight(self, conn);
 }
 
@@ -312,7 +312,7 @@ static void acknowledge(struct tn_self *self, struct tcp_conn *conn)
     if (conn->flags & TCP_ACK_NOW)
         tcp_send_ack(self, conn);
     else if (conn->flags & TCP_ACK_LATER && conn->ack_at == TN_NEVER)
-        tcp_deadline(self, conn, &conn->ack_at, self->core->now(self) + tcp_options(self)->delayed_ack);
+        tcp_deadline(self, conn, &conn->ack_at, tn_now(self) + tcp_options(self)->delayed_ack);
 }
 
 static void output_handshake(struct tn_self *self, struct tcp_conn *conn)
@@ -349,6 +349,8 @@ static void output_data(struct tn_self *self, struct tcp_conn *conn)
     send_data(self, conn);
     acknowledge(self, conn);
     wait_for_window(self, conn);
+    if (conn->snd_una == conn->snd_nxt)
+        tcp_flight_release(self, conn, false);
 }
 
 /* No way to the peer at this moment: timers will try again. */

@@ -45,7 +45,7 @@ void tcp_rack_acked(struct tn_self *self, struct tcp_conn *conn, const struct tc
     if (!flight || delivery->octets == 0)
         return;
     if (delivery->rack_sent) { /* step 2 */
-        flight->rack_rtt = self->core->now(self) - delivery->rack_sent;
+        flight->rack_rtt = tn_now(self) - delivery->rack_sent;
         if (sent_after(delivery->rack_sent, delivery->rack_end, flight->rack_sent, flight->rack_end)) {
             flight->rack_sent = delivery->rack_sent;
             flight->rack_end = delivery->rack_end;
@@ -93,7 +93,7 @@ static tn_time time_allowed(const struct tcp_run *run, tn_time window)
 bool tcp_rack_find_lost(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_flight *flight = conn->flight;
-    tn_time now = self->core->now(self), window = flight->rack_rtt + reordering_window(conn);
+    tn_time now = tn_now(self), window = flight->rack_rtt + reordering_window(conn);
     bool again = false;
     struct tcp_run *run;
     flight->reorder_at = TN_NEVER;
@@ -115,7 +115,7 @@ void tcp_rack_timeout(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_flight *flight = conn->flight;
     tn_time rtt = flight->rack_rtt ? flight->rack_rtt : conn->srtt * TN_USEC;
-    tn_time now = self->core->now(self), window = rtt + reordering_window(conn);
+    tn_time now = tn_now(self), window = rtt + reordering_window(conn);
     while (flight->earliest && flight->earliest->sent + window <= now)
         tcp_runs_lose(self, conn, flight->earliest);
     tcp_runs_lose_first(self, conn, conn->mss, true);

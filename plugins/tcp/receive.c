@@ -96,8 +96,20 @@ static void hold_fin(struct tcp_conn *conn, const struct tcp_segment *seg)
     conn->rcv_fin = at;
 }
 
+/* Data that comes next, without a FIN, for a user who is there. */
+static bool is_next_data(struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    return seg->len > 0 && conn->state == TCP_ST_ESTABLISHED && seg->seq == conn->rcv_nxt &&
+           !(seg->flags & TN_TCP_FIN) && !(conn->flags & TCP_FIN_HELD) &&
+           !(tcp_socket(conn)->flags & TN_SOCK_CLOSED);
+}
+
 void tcp_receive(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
+    if (tcp_usual(is_next_data(conn, seg))) {
+        take_in_order(self, conn, seg);
+        return;
+    }
     /* SHLD-3: data for a user who will not read it. */
     if (seg->len > 0 && takes_data(conn->state) && tcp_socket(conn)->flags & TN_SOCK_CLOSED) {
         tn_drop(self, seg->packet, TCP_DROP_AFTER_CLOSE);

@@ -209,7 +209,7 @@ void tcp_recovery_reordered(struct tn_self *self, struct tcp_conn *conn)
     find_lost(self, conn, 0);
     if (conn->phase == TCP_PHASE_RECOVERY)
         tcp_prr_delivered(conn, was_open ? conn->mss : 0, false);
-    conn->flight->timeout_at = self->core->now(self) + tcp_rto(self, conn);
+    conn->flight->timeout_at = tn_now(self) + tcp_rto(self, conn);
     tcp_arm_flight(self, conn);
 }
 

@@ -75,7 +75,7 @@ bool tcp_rtt_unmeasured(struct tn_self *self, struct tcp_conn *conn, tn_time sen
 {
     if (!(conn->flags & TCP_RTT_KNOWN) || conn->unmeasured >= UNMEASURED_MAX)
         return false;
-    tn_time span = self->core->now(self) - sent;
+    tn_time span = tn_now(self) - sent;
     tn_time expected = (conn->srtt + 4 * (tn_time)conn->rttvar) * TN_USEC;
     if (span < conn->min_rtt * TN_USEC || span > tn_max(expected, tcp_rto(self, conn) / 8))
         return false;

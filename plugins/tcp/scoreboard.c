@@ -21,6 +21,14 @@ static uint32_t run_octets(const struct tcp_run *run)
 
 /* ---- The record of a flight ---- */
 
+static void flight_init(struct tcp_flight *flight, const struct tcp_conn *conn)
+{
+    flight->timeout_at = TN_NEVER;
+    flight->probe_at = TN_NEVER;
+    flight->reorder_at = TN_NEVER;
+    flight->highest = conn->snd_una;
+}
+
 struct tcp_flight *tcp_flight_get(struct tn_self *self, struct tcp_conn *conn)
 {
     if (conn->flight)
@@ -28,12 +36,23 @@ struct tcp_flight *tcp_flight_get(struct tn_self *self, struct tcp_conn *conn)
     struct tcp_flight *flight = self->core->slab_alloc(tcp_state(self)->flights);
     if (!flight)
         return NULL;
-    flight->timeout_at = TN_NEVER;
-    flight->probe_at = TN_NEVER;
-    flight->reorder_at = TN_NEVER;
-    flight->highest = conn->snd_una;
+    flight_init(flight, conn);
     conn->flight = flight;
     return flight;
+}
+
+void tcp_flight_reset(struct tn_self *self, struct tcp_conn *conn)
+{
+    struct tcp_flight *flight = conn->flight;
+    if (!flight || flight->undo)
+        return;
+    for (struct tcp_run *run = flight->head, *next; run; run = next) {
+        next = run->next;
+        if (run != &flight->own)
+            self->core->slab_free(tcp_state(self)->runs, run);
+    }
+    *flight = (struct tcp_flight){.head = NULL};
+    flight_init(flight, conn);
 }
 
 /* ---- Runs by time ---- */
@@ -64,9 +83,15 @@ static struct tcp_run *run_new(struct tn_self *self, struct tcp_flight *flight, 
 {
     if (flight->run_count >= RUNS_MAX)
         return NULL;
-    struct tcp_run *run = self->core->slab_alloc(tcp_state(self)->runs);
+    struct tcp_run *run = &flight->own;
+    if (flight->own_in_use)
+        run = self->core->slab_alloc(tcp_state(self)->runs);
+    else
+        *run = (struct tcp_run){.next = NULL};
     if (!run)
         return NULL;
+    if (run == &flight->own)
+        flight->own_in_use = true;
     flight->run_count++;
     run->prev = after;
     run->next = after ? after->next : flight->head;
@@ -82,7 +107,10 @@ static void run_free(struct tn_self *self, struct tcp_flight *flight, struct tcp
     *(run->prev ? &run->prev->next : &flight->head) = run->next;
     *(run->next ? &run->next->prev : &flight->tail) = run->prev;
     flight->run_count--;
-    self->core->slab_free(tcp_state(self)->runs, run);
+    if (run == &flight->own)
+        flight->own_in_use = false;
+    else
+        self->core->slab_free(tcp_state(self)->runs, run);
 }
 
 static void account(struct tcp_flight *flight, const struct tcp_run *run, uint32_t octets)
@@ -158,7 +186,7 @@ bool tcp_runs_append(struct tn_self *self, struct tcp_conn *conn, uint32_t end)
     struct tcp_flight *flight = tcp_flight_get(self, conn);
     if (!flight)
         return false;
-    tn_time now = self->core->now(self);
+    tn_time now = tn_now(self);
     struct tcp_run *tail = flight->tail;
     bool fresh = tail && tail->fate == TCP_FATE_SENT;
     if (fresh && tail->sent == now && !tail->repeated) {
@@ -198,7 +226,7 @@ struct tcp_run *tcp_runs_resent(struct tn_self *self, struct tcp_conn *conn, str
     if (octets < run_octets(run))
         split(self, flight, run, run->start + octets); /* at the limit, all of it counts as sent */
     set_fate(flight, run, TCP_FATE_RESENT);
-    run->sent = self->core->now(self);
+    run->sent = tn_now(self);
     run->repeated = true;
     if (run->prev && joinable(run->prev, run))
         run = join(self, flight, run->prev, run);
@@ -224,7 +252,7 @@ static bool is_answer_to_last(struct tn_self *self, const struct tcp_conn *conn,
     uint32_t stamp = (uint32_t)(run->sent / TN_MSEC) + conn->ts_offset;
     if (delivery->has_echo && tcp_lt(delivery->echo, stamp))
         return false;
-    return self->core->now(self) - run->sent >= conn->min_rtt * TN_USEC;
+    return tn_now(self) - run->sent >= conn->min_rtt * TN_USEC;
 }
 
 static void note_sent(struct tcp_delivery *delivery, tn_time sent, uint32_t end)
@@ -306,7 +334,7 @@ void tcp_runs_forget_sacks(struct tn_self *self, struct tcp_conn *conn)
     for (struct tcp_run *run = conn->flight->head; run; run = run->next) {
         if (run->fate == TCP_FATE_SACKED) {
             run->repeated = true;
-            run->sent = self->core->now(self);
+            run->sent = tn_now(self);
             set_fate(conn->flight, run, TCP_FATE_SENT);
         }
     }
@@ -345,7 +373,7 @@ void tcp_runs_lose_none(struct tn_self *self, struct tcp_conn *conn)
 {
     for (struct tcp_run *run = conn->flight->head; run; run = run->next) {
         if (run->fate == TCP_FATE_LOST) {
-            run->sent = self->core->now(self); /* what overtakes it from now on tells of a loss */
+            run->sent = tn_now(self); /* what overtakes it from now on tells of a loss */
             set_fate(conn->flight, run, run->repeated ? TCP_FATE_RESENT : TCP_FATE_SENT);
             run->repeated = true;
         }

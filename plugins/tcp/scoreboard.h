@@ -68,6 +68,9 @@ struct tcp_flight {
     uint32_t
         undo_again; /* octets sent again in it, less those of which the peer reported that they came twice */
     uint32_t undo_stamp; /* timestamp of the first that was sent again */
+
+    bool own_in_use;
+    struct tcp_run own; /* most flights have no other */
 };
 
 /* Octets sent and neither acknowledged, selectively acknowledged nor lost: `pipe` of RFC 6675. */
@@ -99,6 +102,8 @@ struct tcp_delivery {
 
 /* The record of what is in flight, made if there is none; NULL if there is no memory. */
 struct tcp_flight *tcp_flight_get(struct tn_self *self, struct tcp_conn *conn);
+/* Nothing is in flight any more: as if it were a new record, unless something can be undone. */
+void tcp_flight_reset(struct tn_self *self, struct tcp_conn *conn);
 /* Frees it if nothing is in flight and nothing can be undone, or (`all`) in any case with all that lies in it. */
 void tcp_flight_release(struct tn_self *self, struct tcp_conn *conn, bool all);
 /* [snd_nxt, end) is being sent: notes it; snd_nxt is the caller's. False if there is no record to be had. */

@@ -57,7 +57,7 @@ static uint32_t cookie_of(struct tn_self *self, const struct tcp_ends *ends, uin
 
 static uint32_t minute(struct tn_self *self)
 {
-    return (uint32_t)(self->core->now(self) / MINUTE);
+    return (uint32_t)(tn_now(self) / MINUTE);
 }
 
 uint32_t tcp_cookie_make(struct tn_self *self, const struct tcp_ends *ends, uint32_t irs, uint16_t mss)

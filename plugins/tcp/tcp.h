@@ -153,13 +153,13 @@ enum tcp_timer {
 /* For times of which only the difference counts: microseconds, modulo 2^32 (71 minutes). */
 static inline uint32_t tcp_microseconds(struct tn_self *self)
 {
-    return (uint32_t)(self->core->now(self) / TN_USEC);
+    return (uint32_t)(tn_now(self) / TN_USEC);
 }
 
 /* The clock of timestamps and of what needs no more: milliseconds, modulo 2^32 (RFC 7323 §5.4 allows 1 ms to 1 s). */
 static inline uint32_t tcp_clock(struct tn_self *self)
 {
-    return (uint32_t)(self->core->now(self) / TN_MSEC);
+    return (uint32_t)(tn_now(self) / TN_MSEC);
 }
 
 #endif

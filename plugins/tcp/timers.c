@@ -13,7 +13,7 @@
 
 static bool out_of_patience(struct tn_self *self, const struct tcp_conn *conn)
 {
-    return self->core->now(self) >= conn->progress_at + tcp_patience(self, conn);
+    return tn_now(self) >= conn->progress_at + tcp_patience(self, conn);
 }
 
 static void advise(struct tn_self *self, struct tcp_conn *conn)
@@ -55,7 +55,7 @@ static void persist(struct tn_self *self, struct tcp_conn *conn)
 static bool before_timeout(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_flight *flight = conn->flight;
-    tn_time now = self->core->now(self);
+    tn_time now = tn_now(self);
     if (!flight || conn->flags & TCP_PERSIST || conn->state < TCP_ST_ESTABLISHED)
         return false;
     if (flight->reorder_at <= now) {
@@ -113,7 +113,7 @@ void tcp_start_keepalive(struct tn_self *self, struct tcp_conn *conn)
 {
     tn_time idle = (tcp_clock(self) - conn->last_heard) * TN_MSEC;
     tn_time wait = keepalive_idle(self, conn);
-    tcp_deadline(self, conn, &conn->wait_at, self->core->now(self) + (idle < wait ? wait - idle : wait));
+    tcp_deadline(self, conn, &conn->wait_at, tn_now(self) + (idle < wait ? wait - idle : wait));
 }
 
 /* False: the connection has ended, the record is gone. */
@@ -135,7 +135,7 @@ static bool keepalive(struct tn_self *self, struct tcp_conn *conn)
     tn_count(self, TCP_KEEPALIVES);
     if (tcp_find_path(self, conn) == 0)
         tcp_send_ack_at(self, conn, conn->snd_nxt - 1); /* SHLD-12 */
-    tcp_deadline(self, conn, &conn->wait_at, self->core->now(self) + keepalive_interval(self, conn));
+    tcp_deadline(self, conn, &conn->wait_at, tn_now(self) + keepalive_interval(self, conn));
     return true;
 }
 
@@ -179,7 +179,7 @@ static bool retransmit_due(struct tn_self *self, struct tcp_conn *conn)
 void tcp_timer(struct tn_self *self, struct tn_timer *timer)
 {
     struct tcp_conn *conn = tn_container(timer, struct tcp_conn, timer);
-    tn_time now = self->core->now(self);
+    tn_time now = tn_now(self);
     if (conn->ack_at <= now) {
         conn->ack_at = TN_NEVER;
         tn_count(self, TCP_DELAYED_ACKS);

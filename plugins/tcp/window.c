@@ -98,7 +98,7 @@ bool tcp_window_update_due(struct tn_self *self, const struct tcp_conn *conn)
 
 static uint32_t microseconds(struct tn_self *self)
 {
-    return (uint32_t)(self->core->now(self) / TN_USEC);
+    return (uint32_t)(tn_now(self) / TN_USEC);
 }
 
 void tcp_measure_data(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
@@ -121,11 +121,15 @@ void tcp_measure_data(struct tn_self *self, struct tcp_conn *conn, const struct 
         conn->rcv_rtt += (tcp_min32(rtt, 2 * conn->rcv_rtt) - conn->rcv_rtt) / 8;
 }
 
-/* Halves a buffer that grew beyond `least`. */
-static void give_back(uint32_t *buffer, int64_t least)
+/* What a buffer should be that is `size` now, began with `least`, and would grow to `wanted` for the connection's sake. */
+static uint32_t tuned(struct tn_self *self, uint32_t size, int64_t least, uint32_t wanted)
 {
-    if (*buffer > (uint32_t)least)
-        *buffer = tcp_max32(*buffer / 2, (uint32_t)least);
+    bool grown = size > (uint32_t)least;
+    if (!grown && wanted <= size)
+        return size; /* as it is for most: nobody need be asked */
+    if (!self->core->packets_pressed(self))
+        return tcp_max32(size, wanted);
+    return grown ? tcp_max32(size / 2, (uint32_t)least) : size;
 }
 
 void tcp_tune_receive(struct tn_self *self, struct tcp_conn *conn)
@@ -138,11 +142,10 @@ void tcp_tune_receive(struct tn_self *self, struct tcp_conn *conn)
     uint64_t taken = (uint64_t)(seq - conn->taken_seq) * conn->rcv_rtt / elapsed;
     conn->taken_seq = seq;
     conn->taken_at = now;
-    if (self->core->packets_pressed(self))
-        give_back(&sock->rcvbuf, tcp_options(self)->receive_buffer);
-    else if (2 * taken >
-             sock->rcvbuf) /* four times that: the sender may double its window in each round trip */
-        sock->rcvbuf = (uint32_t)tn_min(receive_most(self, sock), 4 * taken);
+    uint32_t wanted = 0;
+    if (2 * taken > sock->rcvbuf) /* four times that: the sender may double its window in each round trip */
+        wanted = (uint32_t)tn_min(receive_most(self, sock), 4 * taken);
+    sock->rcvbuf = tuned(self, sock->rcvbuf, tcp_options(self)->receive_buffer, wanted);
 }
 
 void tcp_tune_send(struct tn_self *self, struct tcp_conn *conn)
@@ -151,8 +154,8 @@ void tcp_tune_send(struct tn_self *self, struct tcp_conn *conn)
     uint32_t most = (uint32_t)tcp_options(self)->send_buffer_max;
     if (sock->flags & TN_SOCK_SNDBUF_SET)
         return;
-    if (self->core->packets_pressed(self))
-        give_back(&sock->sndbuf, tcp_options(self)->send_buffer);
-    else if (conn->cwnd > sock->sndbuf / 2 && sock->sndbuf < most && conn->cwnd < conn->snd_wnd * 2)
-        sock->sndbuf = tcp_min32(most, tcp_min32(conn->cwnd, most / 2) * 2);
+    uint32_t wanted = 0;
+    if (conn->cwnd > sock->sndbuf / 2 && sock->sndbuf < most && conn->cwnd < conn->snd_wnd * 2)
+        wanted = tcp_min32(most, tcp_min32(conn->cwnd, most / 2) * 2);
+    sock->sndbuf = tuned(self, sock->sndbuf, tcp_options(self)->send_buffer, wanted);
 }

@@ -20,9 +20,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    assert_int_equal(pool.packets.used, 0);
+    assert_int_equal(tn_pool_packets_used(&pool), 0);
     for (unsigned i = 0; i < TN_POOL_COUNT; i++)
-        assert_int_equal(pool.buffers[i].used, 0);
+        assert_int_equal(tn_pool_buffers_used(&pool, i), 0);
     tn_pool_destroy(&pool);
     return 0;
 }
@@ -92,7 +92,7 @@ static void the_smallest_sufficient_size_is_taken(void **state)
     };
     for (unsigned i = 0; i < TN_ARRAY_SIZE(cases); i++) {
         struct tn_packet *packet = tn_packet_new(&pool, cases[i].len);
-        assert_int_equal(pool.buffers[cases[i].size].used, 1);
+        assert_int_equal(tn_pool_buffers_used(&pool, cases[i].size), 1);
         drop(packet);
     }
     assert_null(tn_packet_new(&pool, LARGE_MAX + 1));
@@ -110,12 +110,36 @@ static void an_exhausted_pool_gives_nothing_and_loses_nothing(void **state)
     for (unsigned i = 0; i < 60; i++)
         assert_non_null(small[i] = tn_packet_new(&pool, 10));
     assert_null(tn_packet_new(&pool, 10)); /* no record for the buffer */
-    assert_int_equal(pool.buffers[TN_POOL_SMALL].used, 60);
+    assert_int_equal(tn_pool_buffers_used(&pool, TN_POOL_SMALL), 60);
     assert_int_equal(pool.packets.failures, 1);
     for (unsigned i = 0; i < 60; i++)
         drop(small[i]);
     for (unsigned i = 0; i < 5; i++)
         drop(large[i]);
+}
+
+/* Freed packets are kept with their buffers for the next time, but not where somebody wants another size. */
+static void what_is_kept_is_given_back_when_records_run_out(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {10, 1000, 10};
+    struct tn_packet *packets[64];
+    for (unsigned round = 0; round < TN_ARRAY_SIZE(lengths); round++) {
+        for (unsigned i = 0; i < 64; i++)
+            assert_non_null(packets[i] = tn_packet_new(&pool, lengths[round]));
+        assert_int_equal(tn_pool_packets_used(&pool), 64);
+        assert_null(tn_packet_new(&pool, lengths[round]));
+        for (unsigned i = 0; i < 64; i++)
+            drop(packets[i]);
+        assert_int_equal(tn_pool_packets_used(&pool), 0);
+    }
+    struct tn_packet *chain_of_all = counting(10, 0);
+    for (unsigned i = 1; i < 32; i++)
+        chain(chain_of_all, counting(10, 0));
+    struct tn_packet *clone = tn_packet_clone(&pool, chain_of_all); /* needs the records of the other 32 */
+    assert_non_null(clone);
+    drop(chain_of_all);
+    drop(clone);
 }
 
 static void metadata_of_a_reused_record_is_blank(void **state)
@@ -157,11 +181,11 @@ static void a_clone_shares_every_piece(void **state)
     chain(packet, counting(1, 33));
     chain(packet, counting(600, 34));
     struct tn_packet *clone = tn_packet_clone(&pool, packet);
-    assert_int_equal(pool.packets.used, 6);
-    assert_int_equal(pool.buffers[TN_POOL_SMALL].used, 2);
-    assert_int_equal(pool.buffers[TN_POOL_MEDIUM].used, 1);
+    assert_int_equal(tn_pool_packets_used(&pool), 6);
+    assert_int_equal(tn_pool_buffers_used(&pool, TN_POOL_SMALL), 2);
+    assert_int_equal(tn_pool_buffers_used(&pool, TN_POOL_MEDIUM), 1);
     drop(packet);
-    assert_int_equal(pool.packets.used, 3);
+    assert_int_equal(tn_pool_packets_used(&pool), 3);
     assert_counts(clone, 0, 634);
     drop(clone);
 }
@@ -238,10 +262,10 @@ static void a_clone_that_fails_halfway_leaves_nothing(void **state)
     for (unsigned i = 1; i < 33; i++)
         chain(packet, counting(10, (uint8_t)(10 * i)));
     assert_null(tn_packet_clone(&pool, packet)); /* 33 + 33 > 64 */
-    assert_int_equal(pool.packets.used, 33);
+    assert_int_equal(tn_pool_packets_used(&pool), 33);
     assert_true(tn_packet_writable(packet));
     assert_null(tn_packet_clone_range(&pool, packet, 0, 330));
-    assert_int_equal(pool.packets.used, 33);
+    assert_int_equal(tn_pool_packets_used(&pool), 33);
     assert_true(tn_packet_writable(packet));
     drop(packet);
 }
@@ -519,6 +543,7 @@ int main(void)
         POOL_TEST(new_packets_have_headroom_and_their_length),
         POOL_TEST(the_smallest_sufficient_size_is_taken),
         POOL_TEST(an_exhausted_pool_gives_nothing_and_loses_nothing),
+        POOL_TEST(what_is_kept_is_given_back_when_records_run_out),
         POOL_TEST(metadata_of_a_reused_record_is_blank),
         POOL_TEST(a_clone_shares_bytes_and_outlives_the_original),
         POOL_TEST(a_clone_shares_every_piece),

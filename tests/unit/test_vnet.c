@@ -18,7 +18,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    assert_int_equal(pool.packets.used, 0);
+    assert_int_equal(tn_pool_packets_used(&pool), 0);
     tn_pool_destroy(&pool);
     return 0;
 }
