@@ -282,17 +282,26 @@ static uint16_t swap16(uint16_t v)
     return (uint16_t)(v << 8 | v >> 8);
 }
 
-/* The sum of the bytes from `start` in the first piece to the end of the packet. Bytes that follow an odd
- * number of others stand in the other half of their words (RFC 1071 §2 (B)). */
-static uint16_t sum_from(const struct tn_packet *packet, const uint8_t *start)
+/* `sum`, of `done` bytes, and that of the pieces that follow them. Bytes that follow an odd number of others stand in the other
+ * half of their words (RFC 1071 §2 (B)). */
+TN_RARE static tn_sum sum_pieces(tn_sum sum, size_t done, const struct tn_packet *piece)
 {
-    size_t done = (size_t)(packet->data + packet->len - start);
-    tn_sum sum = tn_sum_fold(tn_sum_add(0, start, done));
-    for (const struct tn_packet *piece = packet->more; piece; piece = piece->more) {
+    sum = tn_sum_fold(sum);
+    for (; piece; piece = piece->more) {
         uint16_t part = tn_sum_fold(tn_sum_add(0, piece->data, piece->len));
         sum += done % 2 ? swap16(part) : part;
         done += piece->len;
     }
+    return sum;
+}
+
+/* The sum of the bytes from `start` in the first piece to the end of the packet. */
+static uint16_t sum_from(const struct tn_packet *packet, const uint8_t *start)
+{
+    size_t len = (size_t)(packet->data + packet->len - start);
+    tn_sum sum = tn_sum_add(0, start, len);
+    if (tn_unlikely(packet->more != NULL))
+        sum = sum_pieces(sum, len, packet->more);
     return tn_sum_fold(sum);
 }
 

@@ -23,49 +23,65 @@ static inline uint64_t tn_sum_load64(const uint8_t *p)
     return w;
 }
 
-/* The at most 7 bytes at `p`, as the beginning of a word that ends in zeros. */
-static inline uint64_t tn_sum_load_tail(const uint8_t *p, size_t len)
+static inline uint32_t tn_sum_load32(const uint8_t *p)
 {
-    uint8_t word[8] = {0};
-    size_t at = len & 4;
-    if (len & 4)
-        memcpy(word, p, 4);
-    if (len & 2)
-        memcpy(word + at, p + at, 2);
-    at += len & 2;
-    if (len & 1)
-        word[at] = p[at];
-    return tn_sum_load64(word);
+    uint32_t w;
+    memcpy(&w, p, sizeof(w));
+    return w;
+}
+
+static inline uint16_t tn_sum_load16(const uint8_t *p)
+{
+    uint16_t w;
+    memcpy(&w, p, sizeof(w));
+    return w;
+}
+
+/* The sum of the at most 7 bytes at `p`: it does not matter where in a sum a 16-bit word is added. */
+static inline uint64_t tn_sum_tail(const uint8_t *p, size_t len)
+{
+    uint64_t sum = 0;
+    if (len & 4) {
+        sum += tn_sum_load32(p);
+        p += 4;
+    }
+    if (len & 2) {
+        sum += tn_sum_load16(p);
+        p += 2;
+    }
+    if (len & 1) {
+        const uint8_t last[2] = {*p, 0};
+        sum += tn_sum_load16(last);
+    }
+    return sum;
 }
 
 /* `sum` plus the `len` bytes at `bytes`, as 16-bit words in memory order (an odd last byte is padded). */
 static inline tn_sum tn_sum_add(tn_sum sum, const void *bytes, size_t len)
 {
-    const uint8_t *p = bytes;
+    const uint8_t *p = bytes, *end = p + len;
     tn_sum carries = 0;
-    for (; len >= 32;
-         len -= 32, p += 32) { /* four at a time: an addition, an addition of the carry, no more */
+    for (; (size_t)(end - p) >= 32; p += 32) {
+        /* four at a time: an addition, an addition of the carry, no more */
         tn_sum_word(&sum, &carries, tn_sum_load64(p));
         tn_sum_word(&sum, &carries, tn_sum_load64(p + 8));
         tn_sum_word(&sum, &carries, tn_sum_load64(p + 16));
         tn_sum_word(&sum, &carries, tn_sum_load64(p + 24));
     }
-    for (; len >= 8; len -= 8, p += 8)
+    for (; (size_t)(end - p) >= 8; p += 8)
         tn_sum_word(&sum, &carries, tn_sum_load64(p));
-    if (len > 0)
-        tn_sum_word(&sum, &carries, tn_sum_load_tail(p, len));
+    if (p < end)
+        carries += tn_sum_tail(p, (size_t)(end - p));
     sum += carries;
     return sum + (sum < carries);
 }
 
-/* The sum folded to 16 bits, not complemented, in memory order. */
+/* The sum folded to 16 bits, not complemented, in memory order. A word plus itself with its halves exchanged holds, in its upper
+ * half, the sum of the halves with what was carried out of it. */
 static inline uint16_t tn_sum_fold(tn_sum sum)
 {
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
+    uint32_t word = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+    return (uint16_t)((word + (word << 16 | word >> 16)) >> 16);
 }
 
 /* The checksum field for this sum: memcpy it into the packet as it is (it is in memory order). */
@@ -86,16 +102,17 @@ static inline tn_sum tn_sum_add16(tn_sum sum, uint16_t host)
 }
 
 /* The sum of the pseudo-header of RFC 9293 §3.1 / RFC 768 (and RFC 8200 §8.1, which gives the same sum):
- * both addresses, the protocol and the length of the transport header and its data. Because addresses are
+ * both addresses, the protocol and the length (below 2^31) of the transport header and its data. Because addresses are
  * padded with zeros, this serves every family. */
 static inline tn_sum tn_sum_pseudo(const struct tn_addr *src, const struct tn_addr *dst, uint8_t proto,
                                    uint32_t len)
 {
-    tn_sum sum = tn_sum_add(0, src->bytes, sizeof(src->bytes));
-    sum = tn_sum_add(sum, dst->bytes, sizeof(dst->bytes));
-    uint32_t rest =
-        proto + (len >> 16) + (len & 0xffff); /* which way round it is added is the same (RFC 1071 §2) */
-    return tn_sum_add16(sum, (uint16_t)((rest & 0xffff) + (rest >> 16)));
+    tn_sum sum = src->half[0], carries = tn_swap32(proto + len); /* two 16-bit words at once */
+    tn_sum_word(&sum, &carries, src->half[1]);
+    tn_sum_word(&sum, &carries, dst->half[0]);
+    tn_sum_word(&sum, &carries, dst->half[1]);
+    sum += carries;
+    return sum + (sum < carries);
 }
 
 /* The checksum field `old_check` (memory order) after a 16-bit word of the data changed (RFC 1624 eqn. 3). */

@@ -205,7 +205,7 @@ static inline void tn_packet_trim(struct tn_packet *p, size_t len)
 /* A cursor over the first piece (for a received packet: over all of it). */
 static inline struct tn_cursor tn_packet_cursor(const struct tn_packet *p)
 {
-    return tn_cursor(p->data, p->len);
+    return (struct tn_cursor){.at = p->data, .end = p->data + p->len};
 }
 
 /* Notes where the current layer starts: p->network = tn_packet_offset(p). */

@@ -64,17 +64,39 @@ static inline uint32_t tn_be32(be32 v)
     return tn_load32(v.b);
 }
 
+/* The value whose bytes in memory are `v` in network order; its own inverse. */
+static inline uint16_t tn_swap16(uint16_t v)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return v;
+#else
+    return (uint16_t)(v << 8 | v >> 8);
+#endif
+}
+
+static inline uint32_t tn_swap32(uint32_t v)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return v;
+#else
+    return v << 24 | (v & 0xff00) << 8 | (v >> 8 & 0xff00) | v >> 24;
+#endif
+}
+
+/* As one store: compilers do not put single bytes together. */
 static inline be16 tn_to_be16(uint16_t v)
 {
-    be16 r = {{0}};
-    tn_store16(r.b, v);
+    be16 r;
+    v = tn_swap16(v);
+    memcpy(r.b, &v, sizeof(v));
     return r;
 }
 
 static inline be32 tn_to_be32(uint32_t v)
 {
-    be32 r = {{0}};
-    tn_store32(r.b, v);
+    be32 r;
+    v = tn_swap32(v);
+    memcpy(r.b, &v, sizeof(v));
     return r;
 }
 
@@ -105,10 +127,24 @@ static inline bool tn_addr_is_zero(const struct tn_addr *a)
     return (a->half[0] | a->half[1]) == 0;
 }
 
+/* An address from the 4 bytes at `bytes`; as two words, which is how addresses are compared. */
+static inline struct tn_addr tn_addr_from4(const void *bytes)
+{
+    uint32_t word;
+    memcpy(&word, bytes, sizeof(word));
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return (struct tn_addr){.half = {(uint64_t)word << 32, 0}};
+#else
+    return (struct tn_addr){.half = {word, 0}};
+#endif
+}
+
 /* An address from the `len` (4 or 16) bytes at `bytes`. */
 static inline struct tn_addr tn_addr_from(const void *bytes, size_t len)
 {
     struct tn_addr a = {{{0}}};
+    if (len == 4)
+        return tn_addr_from4(bytes);
     memcpy(a.bytes, bytes, len <= sizeof(a.bytes) ? len : sizeof(a.bytes));
     return a;
 }
@@ -139,9 +175,12 @@ static inline size_t tn_max(size_t a, size_t b)
 #define TN_EXPORT            __attribute__((visibility("default")))
 #define tn_likely(x)         __builtin_expect(!!(x), 1)
 #define tn_unlikely(x)       __builtin_expect(!!(x), 0)
-/* A function that is rarely called from one that is often: kept apart, so that the latter need save no registers for it. */
-#define TN_RARE __attribute__((noinline, cold))
+/* A function that is called from one that is often, kept apart, so that the latter need save no registers for it. Where it is
+ * called rarely (TN_RARE), it is made small rather than fast. */
+#define TN_APART __attribute__((noinline))
+#define TN_RARE  __attribute__((noinline, cold))
 #else
+#define TN_APART
 #define TN_RARE
 #define TN_PRINTF(fmt, args)
 #define TN_EXPORT

@@ -23,6 +23,9 @@ struct tn_ipv4_header {
     uint8_t dst[TN_IPV4_ADDR_LEN];
 };
 
+/* tn_ipv4_header.version_ihl of a header without options */
+#define TN_IPV4_PLAIN 0x45
+
 /* tn_ipv4_header.fragment */
 #define TN_IPV4_DF     0x4000
 #define TN_IPV4_MF     0x2000
@@ -50,6 +53,12 @@ static inline unsigned tn_ipv4_version(const struct tn_ipv4_header *h)
 static inline uint32_t tn_ipv4_fragment_offset(const struct tn_ipv4_header *h)
 {
     return (tn_be16(h->fragment) & TN_IPV4_OFFSET) * 8u;
+}
+
+/* 224/4 (RFC 1112 §4). */
+static inline bool tn_ipv4_is_multicast(const uint8_t *addr)
+{
+    return (addr[0] & 0xf0) == 0xe0;
 }
 
 /* 169.254/16 (RFC 3927). */
