@@ -26,6 +26,11 @@ bool ipv4_link_local(struct tn_self *self, const struct tn_addr *addr)
     return tn_ipv4_is_link_local(addr->bytes);
 }
 
+tn_sum ipv4_long_header_sum(const struct tn_ipv4_header *header, size_t len)
+{
+    return tn_sum_add(0, header, len);
+}
+
 void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len)
 {
     header->checksum = (be16){{0, 0}};
@@ -33,39 +38,48 @@ void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len)
     memcpy(&header->checksum, &sum, sizeof(sum));
 }
 
-/* RFC 2113. */
-static const uint8_t ipv4_router_alert[] = {TN_IPV4_OPTION_ROUTER_ALERT, 4, 0, 0};
-
-size_t ipv4_header_len_out(const struct tn_packet *packet)
-{
-    return sizeof(struct tn_ipv4_header) +
-           (packet->flags & TN_PKT_ROUTER_ALERT ? sizeof(ipv4_router_alert) : 0);
-}
-
 /* RFC 1112 §6.1: multicasts stay on the link unless their sender says otherwise. */
 static uint8_t ipv4_ttl(struct tn_self *self, const struct tn_packet *packet)
 {
     if (packet->ttl)
         return packet->ttl;
-    return ipv4_classify(self, &packet->dst) == TN_ADDR_MULTICAST ? 1 : (uint8_t)ipv4_options(self)->ttl;
+    return tn_ipv4_is_multicast(packet->dst.bytes) ? 1 : (uint8_t)ipv4_options(self)->ttl;
 }
 
+/* Puts one of the five words of 32 bits that a header is made of, and adds it to the sum. */
+static void ipv4_put_word(uint8_t *at, uint32_t word, tn_sum *sum)
+{
+    memcpy(at, &word, sizeof(word));
+    *sum += word;
+}
+
+/* RFC 2113. */
+TN_RARE static void ipv4_put_router_alert(uint8_t *at, tn_sum *sum)
+{
+    ipv4_put_word(at, tn_swap32((uint32_t)TN_IPV4_OPTION_ROUTER_ALERT << 24 | IPV4_ROUTER_ALERT_LEN << 16),
+                  sum);
+}
+
+/* The sum is that of words which are at hand: reading the header again, in other pieces than it was just written in, would take
+ * longer than all of this. */
 void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, uint16_t id, uint16_t fragment)
 {
     size_t len = ipv4_header_len_out(packet);
-    struct tn_ipv4_header *header = tn_packet_push(packet, len);
-    header->version_ihl = (uint8_t)(4 << 4 | len / 4);
-    header->tos = packet->tos;
-    header->total_len = tn_to_be16((uint16_t)packet->total);
-    header->id = tn_to_be16(id);
-    header->fragment = tn_to_be16(fragment);
-    header->ttl = ipv4_ttl(self, packet);
-    header->protocol = packet->protocol;
-    memcpy(header->src, packet->src.bytes, TN_IPV4_ADDR_LEN);
-    memcpy(header->dst, packet->dst.bytes, TN_IPV4_ADDR_LEN);
-    if (len > sizeof(*header))
-        memcpy(header + 1, ipv4_router_alert, sizeof(ipv4_router_alert));
-    ipv4_set_checksum(header, len);
+    uint8_t *at = tn_packet_push(packet, len);
+    tn_sum sum = 0;
+    if (tn_unlikely(len > sizeof(struct tn_ipv4_header)))
+        ipv4_put_router_alert(at + sizeof(struct tn_ipv4_header), &sum);
+    ipv4_put_word(
+        at,
+        tn_swap32(4u << 28 | (uint32_t)len / 4 << 24 | (uint32_t)packet->tos << 16 | (uint16_t)packet->total),
+        &sum);
+    ipv4_put_word(at + 4, tn_swap32((uint32_t)id << 16 | fragment), &sum);
+    ipv4_put_word(at + 8,
+                  tn_swap32((uint32_t)ipv4_ttl(self, packet) << 24 | (uint32_t)packet->protocol << 16), &sum);
+    ipv4_put_word(at + 12, tn_sum_load32(packet->src.bytes), &sum);
+    ipv4_put_word(at + 16, tn_sum_load32(packet->dst.bytes), &sum);
+    uint16_t check = tn_sum_finish(sum);
+    memcpy(at + offsetof(struct tn_ipv4_header, checksum), &check, sizeof(check));
     packet->network = tn_packet_offset(packet);
 }
 

@@ -8,6 +8,15 @@ static const uint8_t ipv4_all_hosts[] = {224, 0, 0, 1};
 
 /* ---- The header ---- */
 
+/* Version and length of a header that is not the usual one. */
+TN_RARE static int ipv4_check_unusual(const struct tn_ipv4_header *header, size_t packet_len)
+{
+    size_t len = tn_ipv4_header_len(header);
+    if (tn_ipv4_version(header) != 4)
+        return IPV4_DROP_BAD_VERSION;
+    return len < sizeof(*header) || len > packet_len ? IPV4_DROP_BAD_HEADER_LENGTH : IPV4_OK;
+}
+
 /* Checks the header, cuts off what the link padded, and notes in the packet what it says. */
 static int ipv4_check_header(struct tn_packet *packet)
 {
@@ -15,11 +24,12 @@ static int ipv4_check_header(struct tn_packet *packet)
     const struct tn_ipv4_header *header = tn_read_header(&c, struct tn_ipv4_header);
     if (!header)
         return IPV4_DROP_TRUNCATED;
-    if (tn_ipv4_version(header) != 4)
-        return IPV4_DROP_BAD_VERSION;
+    if (tn_unlikely(header->version_ihl != TN_IPV4_PLAIN)) {
+        int drop = ipv4_check_unusual(header, packet->len);
+        if (drop != IPV4_OK)
+            return drop;
+    }
     size_t len = tn_ipv4_header_len(header);
-    if (len < sizeof(*header) || len > packet->len)
-        return IPV4_DROP_BAD_HEADER_LENGTH;
     size_t total = tn_be16(header->total_len);
     if (total < len || total > packet->len)
         return IPV4_DROP_BAD_LENGTH;
@@ -31,8 +41,8 @@ static int ipv4_check_header(struct tn_packet *packet)
     packet->protocol = header->protocol;
     packet->ttl = header->ttl;
     packet->tos = header->tos;
-    packet->src = tn_addr_from(header->src, TN_IPV4_ADDR_LEN);
-    packet->dst = tn_addr_from(header->dst, TN_IPV4_ADDR_LEN);
+    packet->src = tn_addr_from4(header->src);
+    packet->dst = tn_addr_from4(header->dst);
     return IPV4_OK;
 }
 
@@ -122,6 +132,45 @@ static int ipv4_check_source(struct tn_self *self, const struct tn_packet *packe
     return IPV4_OK;
 }
 
+/* ---- Addresses that passed lately ----
+ *
+ * Most packets come from and go to the same few addresses, and what those are changes only when an address of this stack does:
+ * then all is forgotten. Remembered is who sent to an address of this stack, and nothing that a flag had a say in. A stranger
+ * with many addresses can make this useless, but then there are still the checks. */
+
+static struct ipv4_recent *ipv4_recent_place(struct tn_self *self, const struct tn_packet *packet,
+                                             uint64_t *pair)
+{
+    const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
+    static_assert(offsetof(struct tn_ipv4_header, dst) == offsetof(struct tn_ipv4_header, src) + 4,
+                  "one word holds both");
+    static_assert(IPV4_RECENT_MAX == 256, "eight bits of the product");
+    memcpy(pair, header->src, sizeof(*pair));
+    return &ipv4_state(self)->recent[(*pair ^ packet->ifindex) * 0x9e3779b97f4a7c15u >> 56];
+}
+
+/* Whether the packet's addresses passed before; its VRF is set then. */
+static bool ipv4_passed_before(struct tn_self *self, struct tn_packet *packet)
+{
+    uint64_t pair;
+    const struct ipv4_recent *recent = ipv4_recent_place(self, packet, &pair);
+    packet->vrf = recent->vrf;
+    return recent->pair == pair && recent->ifindex == packet->ifindex && packet->flags == 0;
+}
+
+static void ipv4_remember(struct tn_self *self, const struct tn_packet *packet)
+{
+    uint64_t pair;
+    struct ipv4_recent *recent = ipv4_recent_place(self, packet, &pair);
+    if (packet->flags == 0)
+        *recent = (struct ipv4_recent){.pair = pair, .ifindex = packet->ifindex, .vrf = packet->vrf};
+}
+
+void ipv4_forget_recent(struct tn_self *self, struct tn_interface *ifc, uint8_t family)
+{
+    memset(ipv4_state(self)->recent, 0, sizeof(ipv4_state(self)->recent));
+}
+
 /* ---- Options ---- */
 
 /* RFC 1122 §3.2.1.8: options that mean nothing here are passed over, wrong ones refused. Source routes are
@@ -153,27 +202,29 @@ static int ipv4_check_options(struct tn_self *self, const struct tn_packet *pack
 
 /* ---- The way up ---- */
 
+TN_RARE static void ipv4_refuse_protocol(struct tn_self *self, struct tn_packet *packet)
+{
+    self->core->reject(self, packet, TN_REJECT_PROTOCOL, 0);
+    tn_drop(self, packet, IPV4_DROP_NO_PROTOCOL);
+}
+
 /* A whole datagram, header first, that passed all checks: to its transport. */
 static void ipv4_deliver(struct tn_self *self, struct tn_packet *packet)
 {
     const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
     tn_packet_pull(packet, tn_ipv4_header_len(header));
     packet->transport = tn_packet_offset(packet);
-    if (tn_likely(self->core->dispatch(self, TN_TABLE_IPPROTO, packet->protocol, packet))) {
+    if (tn_likely(self->core->dispatch(self, TN_TABLE_IPPROTO, packet->protocol, packet)))
         tn_count(self, IPV4_DELIVERED);
-        return;
-    }
-    self->core->reject(self, packet, TN_REJECT_PROTOCOL, 0);
-    tn_drop(self, packet, IPV4_DROP_NO_PROTOCOL);
+    else
+        ipv4_refuse_protocol(self, packet);
 }
 
-/* *forward: it is for somebody else, to whom it is to be passed on. */
-static int ipv4_check(struct tn_self *self, struct tn_packet *packet, bool *forward)
+/* The addresses. *forward: it is for somebody else, to whom it is to be passed on. */
+static int ipv4_check_addresses(struct tn_self *self, struct tn_packet *packet, bool *forward)
 {
     const struct tn_interface *ifc = self->core->interface(self, packet->ifindex);
-    int drop = ipv4_check_header(packet);
-    if (drop == IPV4_OK)
-        drop = ipv4_check_destination(self, packet, ifc);
+    int drop = ipv4_check_destination(self, packet, ifc);
     *forward = drop == IPV4_DROP_NOT_FOR_US && ipv4_options(self)->forward;
     if (*forward) {
         ipv4_set_vrf(self, packet, ifc);
@@ -181,29 +232,52 @@ static int ipv4_check(struct tn_self *self, struct tn_packet *packet, bool *forw
     }
     if (drop == IPV4_OK)
         drop = ipv4_check_source(self, packet);
-    if (drop != IPV4_OK)
-        return drop;
-    size_t len = tn_ipv4_header_len((const struct tn_ipv4_header *)(const void *)packet->data);
-    return len > sizeof(struct tn_ipv4_header) ? ipv4_check_options(self, packet, len) : IPV4_OK;
+    if (drop == IPV4_OK && !*forward)
+        ipv4_remember(self, packet);
+    return drop;
+}
+
+/* A packet with a good header that needs a closer look: new addresses, options, a fragment. */
+TN_APART static void ipv4_input_closely(struct tn_self *self, struct tn_packet *packet)
+{
+    const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
+    bool forward = false;
+    int drop = ipv4_check_addresses(self, packet, &forward);
+    size_t len = tn_ipv4_header_len(header);
+    if (drop == IPV4_OK && len > sizeof(*header))
+        drop = ipv4_check_options(self, packet, len);
+    if (drop != IPV4_OK) {
+        tn_drop(self, packet, (unsigned)drop);
+        return;
+    }
+    if (forward && ipv4_forward(self, packet))
+        return;
+    header = (const struct tn_ipv4_header *)(const void *)packet->data;
+    if (tn_be16(header->fragment) & (TN_IPV4_MF | TN_IPV4_OFFSET)) {
+        packet = ipv4_reassemble(self, packet);
+        if (!packet)
+            return;
+    }
+    ipv4_deliver(self, packet);
+}
+
+/* Neither options nor a fragment. */
+static bool ipv4_is_plain(const struct tn_packet *packet)
+{
+    const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
+    return header->version_ihl == TN_IPV4_PLAIN &&
+           !(tn_be16(header->fragment) & (TN_IPV4_MF | TN_IPV4_OFFSET));
 }
 
 void ipv4_input(struct tn_self *self, struct tn_packet *packet)
 {
     tn_count(self, IPV4_PACKETS_IN);
     packet->network = tn_packet_offset(packet);
-    bool forward = false;
-    int drop = ipv4_check(self, packet, &forward);
-    if (tn_unlikely(drop != IPV4_OK)) {
+    int drop = ipv4_check_header(packet);
+    if (tn_unlikely(drop != IPV4_OK))
         tn_drop(self, packet, (unsigned)drop);
-        return;
-    }
-    if (forward && ipv4_forward(self, packet))
-        return;
-    const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
-    if (tn_unlikely(tn_be16(header->fragment) & (TN_IPV4_MF | TN_IPV4_OFFSET))) {
-        packet = ipv4_reassemble(self, packet);
-        if (!packet)
-            return;
-    }
-    ipv4_deliver(self, packet);
+    else if (tn_likely(ipv4_is_plain(packet) && ipv4_passed_before(self, packet)))
+        ipv4_deliver(self, packet);
+    else
+        ipv4_input_closely(self, packet);
 }

@@ -106,7 +106,7 @@ static const struct tn_plugin ipv4_plugin = {
     .name = "ipv4",
     .version = "0.1.0",
     .kind = "network",
-    .schema = "ipv4/2",
+    .schema = "ipv4/3",
     .state_size = sizeof(struct ipv4_state),
     .options_size = sizeof(struct ipv4_options),
     .claims = ipv4_claims,
@@ -125,6 +125,7 @@ static const struct tn_plugin ipv4_plugin = {
     .stop = ipv4_reassembly_stop,
     .describe = ipv4_describe,
     .network = &ipv4_network,
+    .addresses_changed = ipv4_forget_recent,
 };
 
 const struct tn_plugin *tn_plugin_entry(void)

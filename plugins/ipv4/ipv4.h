@@ -92,9 +92,19 @@ struct ipv4_reassembly {
     uint16_t of_source[IPV4_REASSEMBLY_SOURCES]; /* datagrams, by a hash of the source */
 };
 
+/* A source and a destination that passed the checks of addresses lately (input.c). */
+#define IPV4_RECENT_MAX 256 /* a power of two */
+
+struct ipv4_recent {
+    uint64_t pair;    /* both, as they stand in the header */
+    uint16_t ifindex; /* where the packet came in; 0: none has */
+    uint16_t vrf;     /* … of the destination */
+};
+
 struct ipv4_state {
     uint16_t ids[IPV4_IDS]; /* next identification, by a keyed hash of source, destination and protocol */
     struct ipv4_reassembly reassembly;
+    struct ipv4_recent recent[IPV4_RECENT_MAX];
 };
 
 static inline struct ipv4_state *ipv4_state(struct tn_self *self)
@@ -110,18 +120,26 @@ static inline const struct ipv4_options *ipv4_options(const struct tn_self *self
 /* header.c. What kind of address it is in general (RFC 1122 §3.2.1.3, RFC 6890). */
 enum tn_addr_class ipv4_classify(struct tn_self *self, const struct tn_addr *addr);
 bool ipv4_link_local(struct tn_self *self, const struct tn_addr *addr);
+tn_sum ipv4_long_header_sum(const struct tn_ipv4_header *header, size_t len);
 /* The sum over the header, whose length with options is `len`; most have none. */
 static inline tn_sum ipv4_header_sum(const struct tn_ipv4_header *header, size_t len)
 {
-    return tn_likely(len == sizeof(*header)) ? tn_sum_add(0, header, sizeof(*header))
-                                             : tn_sum_add(0, header, len);
+    const uint8_t *p = (const uint8_t *)header;
+    if (tn_unlikely(len != sizeof(*header)))
+        return ipv4_long_header_sum(header, len);
+    return (tn_sum)tn_sum_load32(p) + tn_sum_load32(p + 4) + tn_sum_load32(p + 8) + tn_sum_load32(p + 12) +
+           tn_sum_load32(p + 16);
 }
 /* Sets the header's checksum; `len` is its length with options. */
 void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len);
 /* Puts the header before the packet; `fragment` is that field of it. Its first piece is writable and has the room. */
 void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, uint16_t id, uint16_t fragment);
 /* Bytes of the header that ipv4_push_header will put. */
-size_t ipv4_header_len_out(const struct tn_packet *packet);
+#define IPV4_ROUTER_ALERT_LEN 4
+static inline size_t ipv4_header_len_out(const struct tn_packet *packet)
+{
+    return sizeof(struct tn_ipv4_header) + (packet->flags & TN_PKT_ROUTER_ALERT ? IPV4_ROUTER_ALERT_LEN : 0);
+}
 /* network->fix_segment */
 void ipv4_fix_segment(struct tn_self *self, struct tn_packet *segment, uint32_t index);
 /* An identification that the same source, destination and protocol have not used lately (RFC 6864 §4.3). */
@@ -129,6 +147,8 @@ uint16_t ipv4_next_id(struct tn_self *self, const struct tn_packet *packet);
 
 /* input.c */
 void ipv4_input(struct tn_self *self, struct tn_packet *packet);
+/* plugin->addresses_changed */
+void ipv4_forget_recent(struct tn_self *self, struct tn_interface *ifc, uint8_t family);
 
 /* forward.c. Passes the packet, header first, on, or drops it; false (not consumed): it is for this stack. */
 bool ipv4_forward(struct tn_self *self, struct tn_packet *packet);
