@@ -160,6 +160,11 @@ static void core_drop(struct tn_self *self, struct tn_packet *packet, unsigned r
     tn_packet_free(&self->stack->pool, packet);
 }
 
+void tn_core_drop_packet(struct tn_stack *stack, struct tn_packet *packet, unsigned reason)
+{
+    core_drop(tn_core_self(stack), packet, reason);
+}
+
 /* ---- Interfaces, families ---- */
 
 static struct tn_interface *core_interface(struct tn_self *self, uint16_t index)

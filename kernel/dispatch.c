@@ -54,6 +54,14 @@ static struct tn_dispatch_entry *place(struct tn_dispatch *d, enum tn_table tabl
     return NULL;
 }
 
+TN_APART static const struct tn_dispatch_entry *find_place(const struct tn_stack *stack, enum tn_table table,
+                                                           uint8_t family, uint32_t key)
+{
+    const struct tn_dispatch_entry *entry =
+        place((struct tn_dispatch *)&stack->dispatch, table, family, key, false);
+    return entry ? entry : &nobody;
+}
+
 const struct tn_dispatch_entry *tn_dispatch_find(const struct tn_stack *stack, enum tn_table table,
                                                  uint8_t family, uint32_t key)
 {
@@ -61,10 +69,13 @@ const struct tn_dispatch_entry *tn_dispatch_find(const struct tn_stack *stack, e
     /* Those that every packet passes, without a detour. */
     if (table == TN_TABLE_IPPROTO && tn_likely(family < TN_FAMILY_MAX && key < 256))
         return &d->ipproto[family][key];
-    if (table == TN_TABLE_ETHERTYPE && d->ethertype[ethertype_home(key)].key == key)
+    if (table == TN_TABLE_ETHERTYPE && tn_likely(d->ethertype[ethertype_home(key)].key == key))
         return &d->ethertype[ethertype_home(key)].entry;
-    const struct tn_dispatch_entry *entry = place((struct tn_dispatch *)d, table, family, key, false);
-    return entry ? entry : &nobody;
+    if (table == TN_TABLE_LINKTYPE && tn_likely(key < TN_ARRAY_SIZE(d->linktype)))
+        return &d->linktype[key];
+    if (table == TN_TABLE_FAMILY && tn_likely(key < TN_FAMILY_MAX))
+        return &d->family[key];
+    return find_place(stack, table, family, key);
 }
 
 /* A claim on a protocol number for every family stands in every family's table. */

@@ -36,7 +36,7 @@ static bool is_long(const struct tn_stack *stack, const struct tn_packet_queue *
     return queue->packets >= stack->plan->limits.transmit_queue / 2 || queue->bytes >= QUEUE_LONG_BYTES;
 }
 
-static void tell_waiters(struct tn_stack *stack, uint64_t *waiters, uint16_t ifindex)
+TN_APART static void tell_waiters(struct tn_stack *stack, uint64_t *waiters, uint16_t ifindex)
 {
     uint64_t slots = *waiters;
     *waiters = 0;
@@ -223,12 +223,13 @@ void tn_core_input(struct tn_self *self, struct tn_interface *ifc, struct tn_pac
     ifc->rx_packets++;
     ifc->rx_bytes += packet->total;
     tn_core_self(stack)->counters[TN_CORE_FRAMES_IN]++;
-    tn_trace_frame(stack, ifc, packet, false);
+    if (tn_unlikely(stack->watched))
+        tn_trace_frame(stack, ifc, packet, false);
     if (!tn_core_dispatch(self, TN_TABLE_LINKTYPE, ifc->link_type, packet))
         tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_FRAMING);
 }
 
-static void receive_looped(struct tn_stack *stack)
+TN_APART static void receive_looped(struct tn_stack *stack)
 {
     struct tn_packet_queue batch = stack->looped;
     stack->looped = (struct tn_packet_queue){0};
@@ -282,7 +283,7 @@ static bool takes_whole(const struct tn_interface *ifc, const struct tn_packet *
            (ifc->gso_kinds & 1u << packet->gso && packet->total - link <= ifc->gso_max);
 }
 
-static void block(struct tn_stack *stack, struct tn_ifc *ifc)
+TN_RARE static void block(struct tn_stack *stack, struct tn_ifc *ifc)
 {
     ifc->pub.tx_stalls++;
     ifc->blocked = true;
@@ -314,7 +315,7 @@ static bool transmit_one(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_p
 }
 
 /* The same for as many as wait, TRANSMIT_BATCH at most. */
-static bool transmit_many(struct tn_stack *stack, struct tn_ifc *ifc)
+TN_APART static bool transmit_many(struct tn_stack *stack, struct tn_ifc *ifc)
 {
     struct tn_self *driver = &ifc->driver->self;
     struct tn_packet *packets[TRANSMIT_BATCH];
@@ -340,7 +341,7 @@ static bool transmit_many(struct tn_stack *stack, struct tn_ifc *ifc)
     return !full;
 }
 
-static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
+TN_APART static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
 {
     bool batches = ifc->driver->self.plugin->link->transmit_batch;
     bool more = ifc->out.head;
@@ -357,7 +358,8 @@ static void enqueue(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet
 {
     if (packet->checksum == TN_CHECKSUM_PARTIAL && !ifc->pub.checksum_offload)
         tn_packet_complete_checksum(packet);
-    tn_trace_frame(stack, &ifc->pub, packet, true);
+    if (tn_unlikely(stack->watched))
+        tn_trace_frame(stack, &ifc->pub, packet, true);
     tn_queue_append(&ifc->out, packet);
     stack->transmit_pending = true;
     if (tn_unlikely(ifc->out.packets >= TRANSMIT_BATCH) && stack->stepping && !ifc->blocked)
@@ -383,28 +385,29 @@ bool tn_core_path_full(struct tn_self *self, const struct tn_path *path)
     return true;
 }
 
-void tn_core_transmit(struct tn_self *self, struct tn_interface *public_ifc, struct tn_packet *packet)
+/* A super-frame that the device does not cut. */
+TN_APART static void transmit_segments(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
 {
-    struct tn_stack *stack = self->stack;
-    struct tn_ifc *ifc = tn_ifc_of(public_ifc);
-    if (!public_ifc->up) {
-        tn_core_drop_packet(stack, packet, TN_CORE_DROP_INTERFACE_DOWN);
-        return;
-    }
-    if (ifc->out.packets >= stack->plan->limits.transmit_queue) {
-        tn_core_drop_packet(stack, packet, TN_CORE_DROP_TRANSMIT_QUEUE_FULL);
-        return;
-    }
-    if (takes_whole(public_ifc, packet)) {
-        enqueue(stack, ifc, packet);
-        return;
-    }
     struct tn_packet_queue segments = {0};
     int err = tn_segment(stack, packet, &segments);
     if (err < 0)
         tn_core_self(stack)->drops[err == -ENOBUFS ? TN_CORE_DROP_NO_MEMORY : TN_CORE_DROP_NO_SEGMENTER]++;
     while ((packet = tn_queue_take(&segments)))
         enqueue(stack, ifc, packet);
+}
+
+void tn_core_transmit(struct tn_self *self, struct tn_interface *public_ifc, struct tn_packet *packet)
+{
+    struct tn_stack *stack = self->stack;
+    struct tn_ifc *ifc = tn_ifc_of(public_ifc);
+    if (tn_unlikely(!public_ifc->up))
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_INTERFACE_DOWN);
+    else if (tn_unlikely(ifc->out.packets >= stack->plan->limits.transmit_queue))
+        tn_core_drop_packet(stack, packet, TN_CORE_DROP_TRANSMIT_QUEUE_FULL);
+    else if (tn_likely(takes_whole(public_ifc, packet)))
+        enqueue(stack, ifc, packet);
+    else
+        transmit_segments(stack, ifc, packet);
 }
 
 void tn_interfaces_transmit(struct tn_stack *stack)

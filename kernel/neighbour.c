@@ -229,8 +229,8 @@ static int wait_for_answer(struct tn_stack *stack, struct tn_neighbour *n, struc
     return 0;
 }
 
-static int send_by_state(struct tn_stack *stack, struct tn_neighbour *n, struct tn_packet *packet,
-                         uint16_t ethertype)
+TN_APART static int send_by_state(struct tn_stack *stack, struct tn_neighbour *n, struct tn_packet *packet,
+                                  uint16_t ethertype)
 {
     switch (n->state) {
     case TN_NEIGHBOUR_STALE:

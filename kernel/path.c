@@ -161,7 +161,7 @@ static int find_by_class(struct path_query *q, struct tn_path *path)
     return find_unicast(q, path);
 }
 
-static int find_anew(struct path_query *q, struct tn_path *path)
+TN_APART static int find_anew(struct path_query *q, struct tn_path *path)
 {
     tn_core_self(q->stack)->counters[TN_CORE_PATH_LOOKUPS]++;
     *path = (struct tn_path){.kind = TN_PATH_NONE};
@@ -275,21 +275,16 @@ static int send_multicast(struct tn_self *self, struct tn_interface *ifc, struct
     return 0;
 }
 
-static int no_path(struct tn_stack *stack, struct tn_packet *packet)
+TN_RARE static int no_path(struct tn_stack *stack, struct tn_packet *packet)
 {
     tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_PATH);
     return -ENETUNREACH;
 }
 
-int tn_core_path_output(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path,
-                        uint16_t ethertype)
+TN_APART static int output_without_neighbour(struct tn_self *self, struct tn_packet *packet,
+                                             const struct tn_path *path, uint16_t ethertype)
 {
     struct tn_stack *stack = self->stack;
-    if (tn_unlikely(path->generation != stack->path_generation))
-        return no_path(stack, packet);
-    packet->ifindex = path->ifindex;
-    if (tn_likely(path->neighbour != NULL))
-        return tn_neighbour_output(stack, path->neighbour, packet, ethertype);
     if (path->kind == TN_PATH_LOCAL)
         return loop_back(stack, packet, path, ethertype);
     struct tn_ifc *ifc = tn_interface_at(stack, path->ifindex);
@@ -305,4 +300,16 @@ int tn_core_path_output(struct tn_self *self, struct tn_packet *packet, const st
     default:
         return no_path(stack, packet);
     }
+}
+
+int tn_core_path_output(struct tn_self *self, struct tn_packet *packet, const struct tn_path *path,
+                        uint16_t ethertype)
+{
+    struct tn_stack *stack = self->stack;
+    if (tn_unlikely(path->generation != stack->path_generation))
+        return no_path(stack, packet);
+    packet->ifindex = path->ifindex;
+    if (tn_likely(path->neighbour != NULL))
+        return tn_neighbour_output(stack, path->neighbour, packet, ethertype);
+    return output_without_neighbour(self, packet, path, ethertype);
 }

@@ -31,7 +31,7 @@ static void copy_offloads(struct tn_packet *to, const struct tn_packet *from)
 }
 
 /* To the joined stack, whose packets come from a pool of its own: the bytes are copied. */
-static void port_cross(struct tn_stack *stack, const struct tn_ifc *ifc, struct tn_packet *packet)
+TN_APART static void port_cross(struct tn_stack *stack, const struct tn_ifc *ifc, struct tn_packet *packet)
 {
     struct tn_stack *peer = ifc->peer;
     struct tn_packet *copy = tn_packet_new(&peer->pool, packet->total);

@@ -66,6 +66,16 @@ void tn_socket_remember_path(struct tn_socket *sock, uint16_t vrf, const struct 
     d->path_chosen = chosen;
 }
 
+TN_APART static int find_and_remember(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf,
+                                      struct tn_addr *src, const struct tn_addr *dst)
+{
+    bool chosen = tn_addr_is_zero(src);
+    int error = tn_socket_find_path(stack, sock, vrf, src, dst);
+    if (error == 0)
+        tn_socket_remember_path(sock, vrf, src, dst, chosen);
+    return error;
+}
+
 /* The path to `dst`, and the source that goes with it; remembered for the next datagram to the same
  * destination. */
 int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf, struct tn_addr *src,
@@ -73,13 +83,10 @@ int tn_socket_path_to(struct tn_stack *stack, struct tn_socket *sock, uint16_t v
 {
     const struct tn_datagram *d = tn_socket_datagram(sock);
     bool chosen = tn_addr_is_zero(src);
-    if (sock->path.generation == stack->path_generation && d->path_vrf == vrf &&
-        tn_addr_equal(&d->path_to, dst) && (chosen ? d->path_chosen : tn_addr_equal(src, &d->path_from))) {
-        *src = d->path_from;
-        return path_allowed(sock, &sock->path);
-    }
-    int error = tn_socket_find_path(stack, sock, vrf, src, dst);
-    if (error == 0)
-        tn_socket_remember_path(sock, vrf, src, dst, chosen);
-    return error;
+    if (tn_unlikely(sock->path.generation != stack->path_generation || d->path_vrf != vrf ||
+                    !tn_addr_equal(&d->path_to, dst) ||
+                    (chosen ? !d->path_chosen : !tn_addr_equal(src, &d->path_from))))
+        return find_and_remember(stack, sock, vrf, src, dst);
+    *src = d->path_from;
+    return path_allowed(sock, &sock->path);
 }

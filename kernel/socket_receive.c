@@ -28,7 +28,7 @@ static struct tn_packet *take_packet(struct tn_socket *sock)
 {
     struct tn_packet *packet = tn_queue_take(&sock->rx);
     if (packet && sock->type == SOCK_DGRAM)
-        sock->rx_memory -= tn_packet_memory(packet);
+        sock->rx_memory -= tn_datagram_memory(packet);
     return packet;
 }
 

@@ -200,17 +200,20 @@ static size_t datagram_headers(const struct tn_stack *stack, const struct tn_soc
            (network ? network->self.plugin->network->header_size : 0u);
 }
 
-/* Whether the datagram may be fragmented (IP_MTU_DISCOVER). The path that it takes: *own where the socket heeds the
- * interface's MTU alone. */
-static const struct tn_path *set_fragmentation(struct tn_stack *stack, const struct tn_socket *sock,
-                                               struct tn_packet *packet, const struct tn_path *path,
-                                               struct tn_path *own)
+/* Whether it fits the path with its headers; for most, one look at the most that there can be is enough. */
+static bool datagram_fits(const struct tn_stack *stack, const struct tn_socket *sock,
+                          const struct tn_packet *packet, const struct tn_path *path)
+{
+    return tn_likely(packet->total + TN_HEADROOM <= path->mtu) ||
+           packet->total + datagram_headers(stack, sock) <= path->mtu;
+}
+
+/* The path of a socket that heeds the interface's MTU alone. */
+TN_APART static const struct tn_path *probing_path(struct tn_stack *stack, const struct tn_path *path,
+                                                   struct tn_path *own)
 {
     const struct tn_ifc *ifc = tn_interface_at(stack, path->ifindex);
-    bool fits = packet->total + datagram_headers(stack, sock) <= path->mtu;
-    if (sock->mtu_discover >= TN_MTU_DO || (sock->mtu_discover == TN_MTU_WANT && fits))
-        packet->flags |= TN_PKT_DONT_FRAGMENT;
-    if (sock->mtu_discover != TN_MTU_PROBE || path->kind == TN_PATH_LOCAL || !ifc)
+    if (path->kind == TN_PATH_LOCAL || !ifc)
         return path;
     *own = *path;
     own->mtu = (uint16_t)tn_min(ifc->pub.mtu, UINT16_MAX);
@@ -219,7 +222,7 @@ static const struct tn_path *set_fragmentation(struct tn_stack *stack, const str
 }
 
 /* RFC 1112 §6.1: multicasts stay on the link unless their sender says otherwise. */
-static void set_multicast(struct tn_socket *sock, struct tn_packet *packet)
+TN_APART static void set_multicast(struct tn_socket *sock, struct tn_packet *packet)
 {
     const struct tn_datagram *d = tn_socket_datagram(sock);
     packet->ttl = d->multicast_ttl ? d->multicast_ttl : 1;
@@ -227,58 +230,81 @@ static void set_multicast(struct tn_socket *sock, struct tn_packet *packet)
         packet->flags |= TN_PKT_NO_LOOP;
 }
 
+/* The ends of a datagram. */
+struct ends {
+    struct tn_addr src, dst;
+    uint16_t port; /* of dst */
+    uint16_t vrf;
+};
+
 /* Hands the payload, with the socket's settings, to the transport. Consumes it. */
-static int datagram_along(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
-                          uint16_t vrf, const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
-                          const struct tn_path *path)
+static inline int datagram_along(struct tn_stack *stack, struct tn_self *transport, struct tn_socket *sock,
+                                 struct tn_packet *packet, const struct ends *ends,
+                                 const struct tn_path *path)
 {
-    struct tn_self *transport = tn_socket_transport(stack, sock);
-    if (!transport) {
-        tn_packet_free(&stack->pool, packet);
-        return -ENETDOWN;
-    }
+    struct tn_path own;
     packet->flags = 0;
     packet->checksum = TN_CHECKSUM_UNKNOWN;
     packet->gso = TN_GSO_NONE;
     packet->family = sock->family;
     packet->protocol = sock->protocol;
-    packet->vrf = vrf;
+    packet->vrf = ends->vrf;
     packet->tos = sock->tos;
     packet->ttl = sock->ttl;
-    if (path->kind == TN_PATH_MULTICAST)
+    if (tn_unlikely(path->kind == TN_PATH_MULTICAST))
         set_multicast(sock, packet);
-    packet->src = *src;
-    packet->dst = *dst;
+    packet->src = ends->src;
+    packet->dst = ends->dst;
     packet->src_port = sock->local_port;
-    packet->dst_port = port;
-    struct tn_path own;
-    path = set_fragmentation(stack, sock, packet, path, &own);
+    packet->dst_port = ends->port;
+    /* Whether it may be fragmented (IP_MTU_DISCOVER). */
+    if (sock->mtu_discover >= TN_MTU_DO ||
+        (sock->mtu_discover == TN_MTU_WANT && datagram_fits(stack, sock, packet, path)))
+        packet->flags |= TN_PKT_DONT_FRAGMENT;
+    if (tn_unlikely(sock->mtu_discover == TN_MTU_PROBE))
+        path = probing_path(stack, path, &own);
     return transport->plugin->transport->send_datagram(transport, sock, packet, path);
+}
+
+TN_RARE static int refuse_datagram(struct tn_stack *stack, struct tn_packet *packet, int error)
+{
+    tn_packet_free(&stack->pool, packet);
+    return error;
 }
 
 int tn_core_socket_send_along(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
                               const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
                               const struct tn_path *path)
 {
-    return datagram_along(self->stack, sock, packet, tn_socket_vrf(sock), src, dst, port, path);
+    const struct ends ends = {.src = *src, .dst = *dst, .port = port, .vrf = tn_socket_vrf(sock)};
+    struct tn_self *transport = tn_socket_transport(self->stack, sock);
+    if (!transport)
+        return refuse_datagram(self->stack, packet, -ENETDOWN);
+    return datagram_along(self->stack, transport, sock, packet, &ends, path);
 }
 
-/* Sends the payload in `vrf` to (dst, port). Consumes it. */
-static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
-                           uint16_t vrf, struct tn_addr src, const struct tn_addr *dst, uint16_t port)
+/* A port for a socket that sends before it was bound. */
+TN_APART static int bind_to_send(struct tn_stack *stack, struct tn_socket *sock)
+{
+    int error = tn_port_bind(stack, sock, &any_address, 0);
+    if (error == 0)
+        tn_port_take(stack, sock);
+    return error;
+}
+
+/* Sends the payload to where `ends` says, from where it says or, if that is no address, from where the path begins. Consumes it. */
+TN_APART static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
+                                    struct ends *ends)
 {
     struct tn_self *transport = tn_socket_transport(stack, sock);
-    int error = transport ? tn_socket_path_to(stack, sock, vrf, &src, dst) : -ENETDOWN;
-    if (error == 0 && !sock->port) {
-        error = tn_port_bind(stack, sock, &any_address, 0);
-        if (error == 0)
-            tn_port_take(stack, sock);
-    }
-    if (error < 0) {
-        tn_packet_free(&stack->pool, packet);
-        return error;
-    }
-    return datagram_along(stack, sock, packet, vrf, &src, dst, port, &sock->path);
+    int error = -ENETDOWN;
+    if (tn_likely(transport != NULL))
+        error = tn_socket_path_to(stack, sock, ends->vrf, &ends->src, &ends->dst);
+    if (tn_unlikely(!sock->port) && error == 0)
+        error = bind_to_send(stack, sock);
+    if (tn_unlikely(error < 0))
+        return refuse_datagram(stack, packet, error);
+    return datagram_along(stack, transport, sock, packet, ends, &sock->path);
 }
 
 /* 0, or why nothing can be sent on this datagram socket. */
@@ -295,13 +321,17 @@ static int departure_output(struct tn_stack *stack, struct tn_socket *sock, stru
                             const struct tn_departure *departure)
 {
     const uint8_t ttl = sock->ttl, tos = sock->tos;
-    struct tn_addr src = tn_addr_is_zero(&departure->src) ? tn_socket_source(stack, sock) : departure->src;
+    struct ends ends = {.src = departure->src,
+                        .dst = departure->to.addr,
+                        .port = departure->to.port,
+                        .vrf = tn_socket_vrf(sock)};
+    if (tn_addr_is_zero(&ends.src))
+        ends.src = tn_socket_source(stack, sock);
     if (departure->ttl)
         sock->ttl = departure->ttl;
     if (departure->has_tos)
         sock->tos = departure->tos;
-    int error = datagram_output(stack, sock, packet, tn_socket_vrf(sock), src, &departure->to.addr,
-                                departure->to.port);
+    int error = datagram_output(stack, sock, packet, &ends);
     sock->ttl = ttl;
     sock->tos = tos;
     return error;
@@ -330,20 +360,30 @@ ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, struct
     return error < 0 ? error : (ssize_t)len;
 }
 
+TN_APART static int answer_anew(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
+                                struct ends ends, bool many)
+{
+    if (many)
+        ends.src = tn_socket_source(stack, sock);
+    return datagram_output(stack, sock, packet, &ends);
+}
+
+/* The answer goes from the address that was asked, unless that is not one to speak from (RFC 1122 §4.1.3.5). Most go the way of
+ * the last one. */
 int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const struct tn_packet *to,
                          struct tn_packet *packet)
 {
     struct tn_stack *stack = self->stack;
+    struct tn_self *transport = tn_socket_transport(stack, sock);
     int error = sock->type == SOCK_DGRAM ? datagram_may_send(sock) : -EOPNOTSUPP;
-    if (error < 0) {
-        tn_packet_free(&stack->pool, packet);
-        return error;
-    }
-    /* From the address that was asked, unless that is not one to speak from (RFC 1122 §4.1.3.5). */
+    if (tn_unlikely(error < 0))
+        return refuse_datagram(stack, packet, error);
     bool many = (to->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST)) != 0;
-    struct tn_addr src = many ? tn_socket_source(stack, sock) : to->dst;
-    struct tn_addr dst = to->src;
-    return datagram_output(stack, sock, packet, to->vrf, src, &dst, to->src_port);
+    struct ends ends = {.src = to->dst, .dst = to->src, .port = to->src_port, .vrf = to->vrf};
+    if (tn_likely(!many && transport && sock->port && sock->path.kind == TN_PATH_UNICAST &&
+                  tn_socket_path_is(stack, sock, to->vrf, &to->dst, &to->src)))
+        return datagram_along(stack, transport, sock, packet, &ends, &sock->path);
+    return answer_anew(stack, sock, packet, ends, many);
 }
 
 /* ---- Both ---- */
@@ -371,10 +411,11 @@ int tn_core_socket_give(struct tn_self *self, struct tn_socket *sock, struct tn_
     int error = datagram_may_send(sock);
     if (error == 0 && !(sock->flags & TN_SOCK_CONNECTED))
         error = -EDESTADDRREQ;
-    if (error < 0) {
-        tn_packet_free(&stack->pool, packet);
-        return error;
-    }
-    return datagram_output(stack, sock, packet, tn_socket_vrf(sock), tn_socket_source(stack, sock),
-                           &sock->remote, sock->remote_port);
+    if (error < 0)
+        return refuse_datagram(stack, packet, error);
+    struct ends ends = {.src = tn_socket_source(stack, sock),
+                        .dst = sock->remote,
+                        .port = sock->remote_port,
+                        .vrf = tn_socket_vrf(sock)};
+    return datagram_output(stack, sock, packet, &ends);
 }

@@ -150,6 +150,15 @@ struct tn_tuple {
 struct tn_tuple tn_socket_tuple(const struct tn_socket *sock);
 uint32_t tn_tuple_hash(const struct tn_stack *stack, const struct tn_tuple *tuple);
 struct tn_socket *tn_tuple_find(const struct tn_stack *stack, const struct tn_tuple *tuple);
+/* Whether a packet that was received belongs to the connection. */
+static inline bool tn_tuple_is(const struct tn_socket *sock, uint16_t transport,
+                               const struct tn_packet *packet)
+{
+    return sock->remote_port == packet->src_port && sock->local_port == packet->dst_port &&
+           tn_addr_equal(&sock->remote, &packet->src) && tn_addr_equal(&sock->local, &packet->dst) &&
+           sock->transport == transport && sock->family == packet->family && sock->vrf == packet->vrf;
+}
+
 /* Enters the socket under its addresses and ports (TN_SOCK_HASHED); taking out an absent one is allowed. */
 void tn_tuple_insert(struct tn_stack *stack, struct tn_socket *sock);
 void tn_tuple_remove(struct tn_stack *stack, struct tn_socket *sock);
@@ -185,6 +194,16 @@ void tn_port_untake(struct tn_stack *stack, struct tn_socket *sock);
 /* The best taker for what is sent to the tuple's local end, received on interface `ifindex`. */
 struct tn_socket *tn_port_taker(const struct tn_stack *stack, const struct tn_tuple *tuple, uint16_t ifindex);
 
+/* Whether sockets->recent_taker is the taker of a packet that was received and belongs to no connection. */
+static inline bool tn_port_is_recent(const struct tn_sockets *sockets, uint16_t transport,
+                                     const struct tn_packet *packet)
+{
+    return sockets->recent_taker.port == packet->dst_port && sockets->recent_taker.sock &&
+           tn_addr_equal(&sockets->recent_taker.local, &packet->dst) &&
+           sockets->recent_taker.transport == transport && sockets->recent_taker.vrf == packet->vrf &&
+           sockets->recent_taker.family == packet->family && sockets->recent_taker.ifindex == packet->ifindex;
+}
+
 /* The records whose takers may take what `packet` brings for many: at its address and at any, in its VRF and in all. */
 void tn_port_ends(const struct tn_stack *stack, uint16_t transport, const struct tn_packet *packet,
                   const struct tn_port *ends[4]);
@@ -210,8 +229,20 @@ void tn_queue_consume(struct tn_stack *stack, struct tn_packet_queue *queue, siz
 bool tn_socket_wait(struct tn_stack *stack, struct tn_socket *child, struct tn_socket *listener);
 /* Takes a child off its listener's queue: it is TN_SOCK_PENDING no longer. */
 void tn_socket_unparent(struct tn_stack *stack, struct tn_socket *child);
-/* What a packet really occupies, in bytes. */
-uint32_t tn_packet_memory(const struct tn_packet *packet);
+/* Whether the socket's path leads from `src` to `dst` (as it did for the last datagram). */
+static inline bool tn_socket_path_is(const struct tn_stack *stack, struct tn_socket *sock, uint16_t vrf,
+                                     const struct tn_addr *src, const struct tn_addr *dst)
+{
+    const struct tn_datagram *d = tn_socket_datagram(sock);
+    return sock->path.generation == stack->path_generation && d->path_vrf == vrf &&
+           tn_addr_equal(&d->path_to, dst) && tn_addr_equal(&d->path_from, src);
+}
+
+/* What a datagram (of one piece) really occupies, in bytes. */
+static inline uint32_t tn_datagram_memory(const struct tn_packet *packet)
+{
+    return (uint32_t)sizeof(*packet) + (uint32_t)sizeof(struct tn_buffer) + packet->buffer->size;
+}
 
 /* The transport's own `self` and operations; NULL when it has gone. */
 static inline struct tn_self *tn_socket_transport(const struct tn_stack *stack, const struct tn_socket *sock)

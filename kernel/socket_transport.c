@@ -84,7 +84,7 @@ static void stream_append(struct tn_stack *stack, struct tn_socket *sock, struct
     tn_queue_append(&sock->rx, piece);
 }
 
-static void stream_deliver(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet)
+TN_APART static void stream_deliver(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet)
 {
     while (packet) {
         struct tn_packet *more = packet->more;
@@ -104,21 +104,28 @@ static bool worth_moving(const struct tn_stack *stack, const struct tn_socket *s
                                 tn_pool_buffers_beyond(&stack->pool, packet->buffer->pool, 1));
 }
 
+/* A datagram of several pieces, or one that wastes memory, becomes one that does not. NULL (packet untouched): it must, and there
+ * is no memory. */
+TN_APART static struct tn_packet *datagram_move(struct tn_stack *stack, struct tn_packet *packet)
+{
+    struct tn_packet *copy = tn_packet_copy(&stack->pool, packet);
+    if (!copy)
+        return packet->more ? NULL : packet;
+    tn_packet_free(&stack->pool, packet);
+    return copy;
+}
+
 static bool datagram_deliver(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet)
 {
     if (sock->rx_memory >= sock->rcvbuf)
         return false; /* below the limit one more is taken, whatever its size: a small limit must not shut out
                          all */
-    if (packet->more || worth_moving(stack, sock, packet)) {
-        struct tn_packet *copy = tn_packet_copy(&stack->pool, packet);
-        if (copy) {
-            tn_packet_free(&stack->pool, packet);
-            packet = copy;
-        } else if (packet->more) {
+    if (tn_unlikely(packet->more || worth_moving(stack, sock, packet))) {
+        packet = datagram_move(stack, packet);
+        if (!packet)
             return false;
-        }
     }
-    sock->rx_memory += tn_packet_memory(packet);
+    sock->rx_memory += tn_datagram_memory(packet);
     tn_queue_append(&sock->rx, packet);
     tn_socket_raise(stack, sock, TN_EVENT_READABLE);
     return true;

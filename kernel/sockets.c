@@ -89,14 +89,6 @@ void tn_queue_consume(struct tn_stack *stack, struct tn_packet_queue *queue, siz
     }
 }
 
-uint32_t tn_packet_memory(const struct tn_packet *packet)
-{
-    uint32_t memory = 0;
-    for (; packet; packet = packet->more)
-        memory += (uint32_t)sizeof(*packet) + (uint32_t)sizeof(struct tn_buffer) + packet->buffer->size;
-    return memory;
-}
-
 /* ---- Birth ---- */
 
 struct tn_slot *tn_transport_find(struct tn_stack *stack, uint8_t family, uint8_t protocol)
@@ -262,11 +254,24 @@ int tn_socket_take_error(struct tn_socket *sock)
 
 /* ---- Look-up ---- */
 
-struct tn_socket *tn_core_socket_lookup(struct tn_self *self, const struct tn_packet *packet)
+TN_APART static struct tn_socket *look_up(struct tn_self *self, const struct tn_packet *packet)
 {
     const struct tn_tuple tuple = tn_packet_tuple(self, packet);
     struct tn_socket *sock = tn_tuple_find(self->stack, &tuple);
     return sock ? sock : tn_port_taker(self->stack, &tuple, packet->ifindex);
+}
+
+/* The two that were found last are looked at before a tuple is made: packets often come for the same socket in a row. */
+struct tn_socket *tn_core_socket_lookup(struct tn_self *self, const struct tn_packet *packet)
+{
+    const struct tn_sockets *sockets = self->stack->sockets;
+    if (sockets->tuples[self->slot] == 0) {
+        if (tn_likely(tn_port_is_recent(sockets, self->slot, packet)))
+            return sockets->recent_taker.sock;
+    } else if (sockets->recent && tn_tuple_is(sockets->recent, self->slot, packet)) {
+        return sockets->recent;
+    }
+    return look_up(self, packet);
 }
 
 struct tn_socket *tn_core_socket_lookup_tuple(struct tn_self *self, uint8_t family, uint16_t vrf,

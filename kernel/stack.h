@@ -210,6 +210,7 @@ struct tn_stack {
     bool stepping;              /* a batch is being worked on: nothing may wait */
 
     /* observers */
+    bool watched;                        /* there are some */
     struct tn_trace_sink *trace;         /* who reads the trace (trace.h); NULL: nobody */
     struct tn_trace_sink trace_public;   /* the one of tn_stack_trace() */
     tn_time trace_times[TN_TRACE_TIMES]; /* env time of receipt of frame n, at n % TN_TRACE_TIMES */
@@ -229,13 +230,8 @@ static inline struct tn_ifc *tn_interface_at(struct tn_stack *stack, uint16_t in
     return index <= stack->interface_count ? stack->interfaces[index] : NULL;
 }
 
-/* Refuses a packet in the core's name. */
-static inline void tn_core_drop_packet(struct tn_stack *stack, struct tn_packet *packet, unsigned reason)
-{
-    tn_core_self(stack)->drops[reason]++;
-    tn_trace_drop(tn_core_self(stack), packet, reason);
-    tn_packet_free(&stack->pool, packet);
-}
+/* core.c. Refuses a packet in the core's name. */
+TN_RARE void tn_core_drop_packet(struct tn_stack *stack, struct tn_packet *packet, unsigned reason);
 
 static inline void tn_paths_changed(struct tn_stack *stack)
 {

@@ -203,9 +203,9 @@ static void observe_packet(struct tn_stack *stack, const struct tn_interface *if
 void tn_trace_frame(struct tn_stack *stack, const struct tn_interface *ifc, const struct tn_packet *packet,
                     bool out)
 {
-    if (tn_unlikely(stack->observe != NULL))
+    if (stack->observe)
         observe_packet(stack, ifc, packet, out);
-    if (tn_unlikely(stack->trace != NULL))
+    if (stack->trace)
         trace_packet(stack, ifc, packet, out);
 }
 
@@ -244,11 +244,17 @@ void tn_trace_drop(struct tn_self *self, const struct tn_packet *packet, unsigne
 
 /* ---- Who reads ---- */
 
+static void note_watchers(struct tn_stack *stack)
+{
+    stack->watched = stack->observe || stack->trace;
+}
+
 void tn_trace_add(struct tn_stack *stack, struct tn_trace_sink *sink)
 {
     tn_trace_remove(stack, sink);
     sink->next = stack->trace;
     stack->trace = sink;
+    note_watchers(stack);
 }
 
 void tn_trace_remove(struct tn_stack *stack, struct tn_trace_sink *sink)
@@ -256,8 +262,9 @@ void tn_trace_remove(struct tn_stack *stack, struct tn_trace_sink *sink)
     for (struct tn_trace_sink **link = &stack->trace; *link; link = &(*link)->next)
         if (*link == sink) {
             *link = sink->next;
-            return;
+            break;
         }
+    note_watchers(stack);
 }
 
 void tn_trace_destroy(struct tn_stack *stack)
@@ -266,6 +273,7 @@ void tn_trace_destroy(struct tn_stack *stack)
     stack->observe_buffer = NULL;
     stack->observe = NULL;
     stack->trace = NULL;
+    note_watchers(stack);
 }
 
 void tn_stack_trace(struct tn_stack *stack, tn_trace_fn *fn, void *context, bool colour)
@@ -283,4 +291,5 @@ void tn_stack_observe(struct tn_stack *stack, tn_frame_fn *fn, void *context)
         stack->observe_buffer = malloc(FRAME_MAX);
     stack->observe = stack->observe_buffer ? fn : NULL;
     stack->observe_context = context;
+    note_watchers(stack);
 }

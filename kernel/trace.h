@@ -26,9 +26,9 @@ void tn_trace_remove(struct tn_stack *stack, struct tn_trace_sink *sink);
 /* Frees what observers needed; the stack ends. */
 void tn_trace_destroy(struct tn_stack *stack);
 
-/* A frame passes (`out`: is being sent). Cheap when nobody observes or traces. */
-void tn_trace_frame(struct tn_stack *stack, const struct tn_interface *ifc, const struct tn_packet *packet,
-                    bool out);
+/* A frame passes (`out`: is being sent): for observers and for the trace. Called only if there are such (tn_stack.watched). */
+TN_RARE void tn_trace_frame(struct tn_stack *stack, const struct tn_interface *ifc,
+                            const struct tn_packet *packet, bool out);
 /* The plugin refuses the packet (its drop reason `reason`). Cheap when nobody traces. */
 void tn_trace_drop(struct tn_self *self, const struct tn_packet *packet, unsigned reason);
 /* A line about something else (a state change), in `who`'s name. */

@@ -110,24 +110,36 @@ static int ether_strip_tag(struct tn_self *self, const struct tn_interface *ifc,
     return vlan == ifc->vlan ? ETHER_OK : ETHER_DROP_OTHER_VLAN;
 }
 
+/* What stands between the header and the packet, if it is no usual frame. */
+TN_APART static int ether_strip(struct tn_self *self, const struct tn_interface *ifc,
+                                struct tn_packet *packet, uint16_t *type)
+{
+    int drop = ETHER_OK;
+    if (*type == TN_ETHERTYPE_VLAN || ifc->vlan)
+        drop = ether_strip_tag(self, ifc, packet, type);
+    if (drop == ETHER_OK && *type < TN_ETHER_TYPE_MIN)
+        drop = ether_strip_snap(self, packet, *type, type);
+    return drop;
+}
+
 static void ether_input(struct tn_self *self, struct tn_packet *packet)
 {
     const struct tn_interface *ifc = self->core->interface(self, packet->ifindex);
     struct tn_cursor c = tn_packet_cursor(packet);
     const struct tn_ether_header *header = tn_read_header(&c, struct tn_ether_header);
-    if (!header || !ifc) {
+    if (tn_unlikely(!header || !ifc)) {
         tn_drop(self, packet, ETHER_DROP_RUNT);
         return;
     }
     int drop = ether_check_addresses(self, ifc, header, packet);
     uint16_t type = tn_be16(header->type);
-    packet->link = tn_packet_offset(packet);
     tn_packet_pull(packet, sizeof(*header));
-    if (drop == ETHER_OK && tn_unlikely(type == TN_ETHERTYPE_VLAN || ifc->vlan))
-        drop = ether_strip_tag(self, ifc, packet, &type);
-    if (drop == ETHER_OK && type < TN_ETHER_TYPE_MIN)
-        drop = ether_strip_snap(self, packet, type, &type);
-    if (drop != ETHER_OK) {
+    if (tn_unlikely(type == TN_ETHERTYPE_VLAN || ifc->vlan || type < TN_ETHER_TYPE_MIN) && drop == ETHER_OK) {
+        uint16_t inner = type;
+        drop = ether_strip(self, ifc, packet, &inner);
+        type = inner;
+    }
+    if (tn_unlikely(drop != ETHER_OK)) {
         tn_drop(self, packet, (unsigned)drop);
         return;
     }
@@ -138,14 +150,16 @@ static void ether_input(struct tn_self *self, struct tn_packet *packet)
 
 /* ---- Out ---- */
 
-/* The packet, or a copy of it in its stead when its bytes are shared or it has not `front` and `back` bytes
- * of room. NULL: there was no memory, and the packet is dropped. */
-static struct tn_packet *ether_make_room(struct tn_self *self, struct tn_packet *packet, size_t front,
-                                         size_t back)
+/* Whether a header of `front` bytes and padding of `back` can be put around the packet where it lies. */
+static bool ether_has_room(const struct tn_packet *packet, size_t front, size_t back)
 {
-    bool room = tn_packet_headroom(packet) >= front && (back == 0 || tn_packet_tailroom(packet) >= back);
-    if (room && tn_packet_writable(packet) && !(back && packet->more))
-        return packet;
+    return tn_packet_writable(packet) && tn_packet_headroom(packet) >= front &&
+           (back == 0 || (tn_packet_tailroom(packet) >= back && !packet->more));
+}
+
+/* A copy of the packet in its stead. NULL: there was no memory, and the packet is dropped. */
+TN_APART static struct tn_packet *ether_make_room(struct tn_self *self, struct tn_packet *packet)
+{
     struct tn_packet *copy = self->core->packet_copy(self, packet);
     if (!copy) {
         tn_drop(self, packet, ETHER_DROP_NO_MEMORY);
@@ -155,6 +169,20 @@ static struct tn_packet *ether_make_room(struct tn_self *self, struct tn_packet 
     return copy;
 }
 
+static void ether_push_tag(const struct tn_interface *ifc, struct tn_packet *packet, uint16_t ethertype)
+{
+    struct tn_ether_tag *tag = tn_packet_push(packet, sizeof(*tag));
+    tag->tci = tn_to_be16(ifc->vlan);
+    tag->type = tn_to_be16(ethertype);
+}
+
+/* RFC 894: short datagrams are padded with octets of zero. */
+TN_APART static void ether_pad(struct tn_self *self, struct tn_packet *packet, size_t padding)
+{
+    memset(tn_packet_put(packet, padding), 0, padding);
+    tn_count(self, ETHER_PADDED_OUT);
+}
+
 static void ether_output(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet,
                          const uint8_t *dst, uint16_t ethertype)
 {
@@ -162,14 +190,13 @@ static void ether_output(struct tn_self *self, struct tn_interface *ifc, struct 
     size_t front = sizeof(*header) + (ifc->vlan ? sizeof(struct tn_ether_tag) : 0);
     size_t len = packet->total + front;
     size_t padding = len < TN_ETHER_FRAME_MIN ? TN_ETHER_FRAME_MIN - len : 0;
-    packet = ether_make_room(self, packet, front, padding);
-    if (!packet)
-        return;
-
-    if (ifc->vlan) {
-        struct tn_ether_tag *tag = tn_packet_push(packet, sizeof(*tag));
-        tag->tci = tn_to_be16(ifc->vlan);
-        tag->type = tn_to_be16(ethertype);
+    if (tn_unlikely(!ether_has_room(packet, front, padding))) {
+        packet = ether_make_room(self, packet);
+        if (!packet)
+            return;
+    }
+    if (tn_unlikely(ifc->vlan)) {
+        ether_push_tag(ifc, packet, ethertype);
         ethertype = TN_ETHERTYPE_VLAN;
     }
     header = tn_packet_push(packet, sizeof(*header));
@@ -177,12 +204,8 @@ static void ether_output(struct tn_self *self, struct tn_interface *ifc, struct 
     memcpy(header->src, ifc->lladdr, TN_ETHER_ADDR_LEN);
     header->type = tn_to_be16(ethertype);
     packet->link = tn_packet_offset(packet);
-
-    /* RFC 894: short datagrams are padded with octets of zero. */
-    if (padding) {
-        memset(tn_packet_put(packet, padding), 0, padding);
-        tn_count(self, ETHER_PADDED_OUT);
-    }
+    if (tn_unlikely(padding))
+        ether_pad(self, packet, padding);
     tn_count(self, ETHER_FRAMES_OUT);
     self->core->transmit(self, ifc, packet);
 }

@@ -56,7 +56,7 @@ static int udp_check_checksum(struct tn_self *self, const struct tn_packet *pack
 {
     if (packet->checksum != TN_CHECKSUM_UNKNOWN)
         return UDP_OK; /* the device has checked it, or it never left this machine */
-    if (tn_be16(udp->checksum) == 0) {
+    if (tn_unlikely(tn_be16(udp->checksum) == 0)) {
         if (packet->family != AF_INET)
             return UDP_DROP_NO_CHECKSUM; /* RFC 8200 §8.1 */
         tn_count(self, UDP_NO_CHECKSUM_IN);
@@ -82,7 +82,7 @@ static int udp_check(struct tn_self *self, struct tn_packet *packet)
 }
 
 /* RFC 1122 §4.1.3.1: port unreachable, unless it was sent to many (§3.2.2). */
-static void udp_refuse(struct tn_self *self, struct tn_packet *packet)
+TN_RARE static void udp_refuse(struct tn_self *self, struct tn_packet *packet)
 {
     const uint16_t many = TN_PKT_BROADCAST | TN_PKT_MULTICAST | TN_PKT_LINK_BROADCAST | TN_PKT_LINK_MULTICAST;
     if (!(packet->flags & many))
@@ -108,6 +108,7 @@ static struct tn_packet *udp_cut(struct tn_self *self, const struct tn_packet *w
     datagram->protocol = whole->protocol;
     datagram->ttl = whole->ttl;
     datagram->tos = whole->tos;
+    datagram->transport = tn_packet_offset(datagram);
     datagram->checksum = TN_CHECKSUM_VERIFIED; /* as that of the whole, from which it is not to be told */
     struct tn_udp_header *udp = (struct tn_udp_header *)(void *)datagram->data;
     memcpy(udp, whole->data, sizeof(*udp));
@@ -126,7 +127,7 @@ static void udp_deliver(struct tn_self *self, struct tn_socket *sock, struct tn_
 
 /* What was sent to many is for every socket that hears it (RFC 1122 §4.1.3.5, RFC 1112 §7.1); each has a view of the
  * same bytes. */
-static void udp_deliver_to_many(struct tn_self *self, struct tn_packet *packet)
+TN_APART static void udp_deliver_to_many(struct tn_self *self, struct tn_packet *packet)
 {
     struct tn_socket *sock = self->core->socket_next(self, packet, NULL);
     if (!sock) {
@@ -145,7 +146,7 @@ static void udp_deliver_to_many(struct tn_self *self, struct tn_packet *packet)
 static void udp_input(struct tn_self *self, struct tn_packet *packet);
 
 /* A super-frame: as many datagrams as its sender wrote. */
-static void udp_input_many(struct tn_self *self, struct tn_packet *packet)
+TN_APART static void udp_input_many(struct tn_self *self, struct tn_packet *packet)
 {
     size_t payload = packet->len - tn_min(packet->len, sizeof(struct tn_udp_header));
     for (size_t offset = 0; offset < payload; offset += packet->gso_size) {
@@ -166,13 +167,12 @@ static void udp_input(struct tn_self *self, struct tn_packet *packet)
         udp_input_many(self, packet);
         return;
     }
-    packet->transport = tn_packet_offset(packet);
     int drop = udp_check(self, packet);
-    if (drop != UDP_OK) {
+    if (tn_unlikely(drop != UDP_OK)) {
         tn_drop(self, packet, (unsigned)drop);
         return;
     }
-    if (packet->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST)) {
+    if (tn_unlikely(packet->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST))) {
         udp_deliver_to_many(self, packet);
         return;
     }
@@ -234,11 +234,9 @@ static void udp_error(struct tn_self *self, const struct tn_net_error *error)
 
 /* ---- Out ---- */
 
-/* The packet itself, or, where its bytes are shared or it has too little room for headers, a copy. */
-static struct tn_packet *udp_own(struct tn_self *self, struct tn_packet *packet)
+/* A copy in the packet's stead, whose bytes are shared or which has too little room for headers. NULL: dropped. */
+TN_APART static struct tn_packet *udp_own(struct tn_self *self, struct tn_packet *packet)
 {
-    if (tn_packet_writable(packet) && tn_packet_headroom(packet) >= TN_HEADROOM)
-        return packet;
     struct tn_packet *copy = self->core->packet_copy(self, packet);
     if (copy)
         self->core->packet_free(self, packet);
@@ -277,17 +275,23 @@ static void udp_fix_segment(struct tn_self *self, struct tn_packet *segment, uin
     memcpy(&udp->checksum, &sum, sizeof(sum));
 }
 
+TN_RARE static int udp_refuse_to_send(struct tn_self *self, struct tn_packet *packet, int err)
+{
+    self->core->packet_free(self, packet);
+    return err;
+}
+
 static int udp_send(struct tn_self *self, struct tn_socket *sock, struct tn_packet *packet,
                     const struct tn_path *path)
 {
     bool too_long = packet->total > UINT16_MAX - sizeof(struct tn_udp_header);
-    if (too_long || packet->dst_port == 0) { /* as source, port 0 is legal; nobody can be there */
-        self->core->packet_free(self, packet);
-        return too_long ? -EMSGSIZE : -EINVAL;
+    if (tn_unlikely(too_long || packet->dst_port == 0)) /* as source, port 0 is legal; nobody can be there */
+        return udp_refuse_to_send(self, packet, too_long ? -EMSGSIZE : -EINVAL);
+    if (tn_unlikely(!tn_packet_writable(packet) || tn_packet_headroom(packet) < TN_HEADROOM)) {
+        packet = udp_own(self, packet);
+        if (!packet)
+            return -ENOBUFS;
     }
-    packet = udp_own(self, packet);
-    if (!packet)
-        return -ENOBUFS;
     udp_push_header(packet);
     tn_count(self, UDP_DATAGRAMS_OUT);
     return self->core->network_output(self, packet, path);

@@ -50,9 +50,9 @@ static void echo_stream(struct tn_self *self, struct tn_socket *sock)
 
 static void echo_datagrams(struct tn_self *self, struct tn_socket *sock)
 {
-    struct tn_packet *packet;
-    while ((packet = self->core->socket_take(self, sock))) {
-        if (tn_must_not_answer(sock, packet)) {
+    while (sock->rx.packets > 0) {
+        struct tn_packet *packet = self->core->socket_take(self, sock);
+        if (tn_unlikely(tn_must_not_answer(sock, packet))) {
             tn_drop(self, packet, ECHO_DROP_NO_ANSWER);
         } else {
             tn_count(self, ECHO_DATAGRAMS);
