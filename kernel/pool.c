@@ -284,7 +284,7 @@ static uint16_t swap16(uint16_t v)
 
 /* `sum`, of `done` bytes, and that of the pieces that follow them. Bytes that follow an odd number of others stand in the other
  * half of their words (RFC 1071 §2 (B)). */
-TN_RARE static tn_sum sum_pieces(tn_sum sum, size_t done, const struct tn_packet *piece)
+TN_APART static tn_sum sum_pieces(tn_sum sum, size_t done, const struct tn_packet *piece)
 {
     sum = tn_sum_fold(sum);
     for (; piece; piece = piece->more) {
