@@ -295,29 +295,21 @@ TN_APART static tn_sum sum_pieces(tn_sum sum, size_t done, const struct tn_packe
     return sum;
 }
 
-/* The sum of the bytes from `start` in the first piece to the end of the packet. */
-static uint16_t sum_from(const struct tn_packet *packet, const uint8_t *start)
-{
-    size_t len = (size_t)(packet->data + packet->len - start);
-    tn_sum sum = tn_sum_add(0, start, len);
-    if (tn_unlikely(packet->more != NULL))
-        sum = sum_pieces(sum, len, packet->more);
-    return tn_sum_fold(sum);
-}
-
 void tn_packet_complete_checksum(struct tn_packet *packet)
 {
     if (packet->checksum != TN_CHECKSUM_PARTIAL)
         return;
     packet->checksum = TN_CHECKSUM_UNKNOWN;
-    size_t end = tn_packet_headroom(packet) + packet->len;
-    size_t field = (size_t)packet->csum_start + packet->csum_offset;
+    uint8_t *start = packet->buffer->bytes + packet->csum_start, *end = packet->data + packet->len;
+    uint8_t *field = start + packet->csum_offset;
     assert(field + 2 <= end);
-    if (field + 2 > end)
+    if (tn_unlikely(field + 2 > end))
         return;
-    uint8_t *start = packet->buffer->bytes + packet->csum_start;
-    uint16_t check = (uint16_t)~sum_from(packet, start);
+    tn_sum sum = tn_sum_add(0, start, (size_t)(end - start));
+    if (tn_unlikely(packet->more != NULL))
+        sum = sum_pieces(sum, (size_t)(end - start), packet->more);
+    uint16_t check = tn_sum_finish(sum);
     if (check == 0)
         check = 0xffff;
-    memcpy(start + packet->csum_offset, &check, sizeof(check));
+    memcpy(field, &check, sizeof(check));
 }

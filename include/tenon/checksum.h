@@ -59,19 +59,19 @@ static inline uint64_t tn_sum_tail(const uint8_t *p, size_t len)
 /* `sum` plus the `len` bytes at `bytes`, as 16-bit words in memory order (an odd last byte is padded). */
 static inline tn_sum tn_sum_add(tn_sum sum, const void *bytes, size_t len)
 {
-    const uint8_t *p = bytes, *end = p + len;
+    const uint8_t *p = bytes;
     tn_sum carries = 0;
-    for (; (size_t)(end - p) >= 32; p += 32) {
+    for (size_t n = len / 32; n > 0; n--, p += 32) {
         /* four at a time: an addition, an addition of the carry, no more */
         tn_sum_word(&sum, &carries, tn_sum_load64(p));
         tn_sum_word(&sum, &carries, tn_sum_load64(p + 8));
         tn_sum_word(&sum, &carries, tn_sum_load64(p + 16));
         tn_sum_word(&sum, &carries, tn_sum_load64(p + 24));
     }
-    for (; (size_t)(end - p) >= 8; p += 8)
+    for (size_t n = len / 8 % 4; n > 0; n--, p += 8)
         tn_sum_word(&sum, &carries, tn_sum_load64(p));
-    if (p < end)
-        carries += tn_sum_tail(p, (size_t)(end - p));
+    if (len % 8 > 0)
+        carries += tn_sum_tail(p, len % 8);
     sum += carries;
     return sum + (sum < carries);
 }

@@ -43,6 +43,7 @@ static inline const uint8_t *tn_read_bytes(struct tn_cursor *c, size_t len)
     }
     const uint8_t *p = c->at;
     c->at += len;
+    tn_assume(p || len == 0);
     return p;
 }
 

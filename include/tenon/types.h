@@ -175,6 +175,8 @@ static inline size_t tn_max(size_t a, size_t b)
 #define TN_EXPORT            __attribute__((visibility("default")))
 #define tn_likely(x)         __builtin_expect(!!(x), 1)
 #define tn_unlikely(x)       __builtin_expect(!!(x), 0)
+/* What is known here, and compilers cannot see. */
+#define tn_assume(x) ((x) ? (void)0 : __builtin_unreachable())
 /* A function that is called from one that is often, kept apart, so that the latter need save no registers for it. Where it is
  * called rarely (TN_RARE), it is made small rather than fast. */
 #define TN_APART __attribute__((noinline))
@@ -186,6 +188,7 @@ static inline size_t tn_max(size_t a, size_t b)
 #define TN_EXPORT
 #define tn_likely(x)   (x)
 #define tn_unlikely(x) (x)
+#define tn_assume(x)   ((void)0)
 #endif
 
 /* Severity of a log line. */
