@@ -24,7 +24,8 @@ static bool is_open(const struct tn_socket *sock)
 
 /* Hands waiting connections over. Each is put on the list, so that its record outlives accepted(): a service
  * may look at a socket that it has just closed. */
-static void service_accept(struct tn_stack *stack, struct tn_self *service, struct tn_socket *listener)
+TN_APART static void service_accept(struct tn_stack *stack, struct tn_self *service,
+                                    struct tn_socket *listener)
 {
     const struct tn_service_ops *ops = service->plugin->service;
     struct tn_socket *child;
@@ -42,7 +43,7 @@ static bool is_finished(const struct tn_socket *sock)
     return (sock->flags & ended) == ended && sock->rx.bytes == 0 && sock->tx.bytes == 0;
 }
 
-static void service_closed(struct tn_stack *stack, struct tn_self *service, struct tn_socket *sock)
+TN_APART static void service_closed(struct tn_stack *stack, struct tn_self *service, struct tn_socket *sock)
 {
     const struct tn_service_ops *ops = service->plugin->service;
     int error = -tn_socket_take_error(sock);
@@ -57,13 +58,13 @@ static void tell_service(struct tn_stack *stack, struct tn_socket *sock, unsigne
     const struct tn_service_ops *ops = service->plugin->service;
     if (!ops)
         return;
-    if (events & TN_EVENT_ACCEPT)
+    if (tn_unlikely(events & TN_EVENT_ACCEPT))
         service_accept(stack, service, sock);
     if ((events & TN_EVENT_READABLE) && is_open(sock) && ops->readable)
         ops->readable(service, sock);
     if ((events & TN_EVENT_WRITABLE) && is_open(sock) && ops->writable)
         ops->writable(service, sock);
-    if (!(events & TN_EVENT_HANGUP) || !is_open(sock))
+    if (tn_likely(!(events & TN_EVENT_HANGUP)) || !is_open(sock))
         return;
     if ((sock->flags & TN_SOCK_ABORTED) || is_finished(sock))
         service_closed(stack, service, sock);
@@ -71,7 +72,7 @@ static void tell_service(struct tn_stack *stack, struct tn_socket *sock, unsigne
 
 /* ---- Embedders ---- */
 
-static void tell_embedder(struct tn_stack *stack, struct tn_socket *sock, unsigned events)
+TN_APART static void tell_embedder(struct tn_stack *stack, struct tn_socket *sock, unsigned events)
 {
     const struct tn_descriptor *d = &stack->sockets->fds[sock->fd];
     short poll = 0;
@@ -105,26 +106,18 @@ static void deliver_one(struct tn_stack *stack, struct tn_socket *sock)
         tn_socket_end(stack, sock, true); /* it has no user */
 }
 
-static struct tn_socket *take_first(struct tn_sockets *sockets)
-{
-    struct tn_socket *sock = sockets->event_head;
-    sockets->event_head = sock->event_next;
-    if (!sockets->event_head)
-        sockets->event_tail = NULL;
-    sockets->event_count--;
-    return sock;
-}
-
+/* The list as it is now; those that get events meanwhile begin a new one. */
 static void deliver_pass(struct tn_stack *stack)
 {
-    struct tn_sockets *sockets = stack->sockets;
-    for (size_t left = sockets->event_count; left > 0; left--) {
-        struct tn_socket *sock = take_first(sockets);
+    struct tn_socket *sock = stack->sockets->event_head, *next;
+    stack->sockets->event_head = NULL;
+    for (; sock; sock = next) {
         deliver_one(stack, sock);
+        next = sock->event_next;
         sock->flags &= ~TN_SOCK_QUEUED;
-        if (sock->events && is_open(sock))
+        if (tn_unlikely(sock->events) && is_open(sock))
             tn_socket_enqueue(stack, sock);
-        else
+        else if (tn_unlikely(sock->flags & TN_SOCK_FREED))
             tn_socket_release(stack, sock);
     }
 }

@@ -112,8 +112,7 @@ struct tn_sockets {
     struct tn_slab waiting;   /* struct tn_waiting */
     struct tn_socket_slab *slabs;
     struct tn_socket *event_head; /* sockets with events to be told */
-    struct tn_socket *event_tail;
-    size_t event_count;
+    struct tn_socket *event_tail; /* … the last of them, if there are some */
     size_t count;
     size_t limit;
     uint16_t vrf_most; /* the highest VRF in which a port was ever held */

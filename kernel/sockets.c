@@ -229,12 +229,11 @@ void tn_socket_enqueue(struct tn_stack *stack, struct tn_socket *sock)
         return;
     sock->flags |= TN_SOCK_QUEUED;
     sock->event_next = NULL;
-    if (sockets->event_tail)
+    if (sockets->event_head)
         sockets->event_tail->event_next = sock;
     else
         sockets->event_head = sock;
     sockets->event_tail = sock;
-    sockets->event_count++;
 }
 
 void tn_socket_raise(struct tn_stack *stack, struct tn_socket *sock, unsigned events)

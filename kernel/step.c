@@ -22,7 +22,7 @@ static void fire_timer(void *context, struct tn_timer *timer)
     slot->self.plugin->timers[timer->handler](&slot->self, timer);
 }
 
-static void flush_plugins(struct tn_stack *stack)
+TN_APART static void flush_plugins(struct tn_stack *stack)
 {
     static_assert(TN_SLOTS_MAX <= 64, "a bit a slot");
     uint64_t slots = stack->flush_slots;
@@ -44,7 +44,8 @@ static void work(struct tn_stack *stack)
     tn_interfaces_receive(stack);
     uint32_t cause = stack->trace_cause; /* of what the flush will send; not of what timers send */
     stack->trace_cause = 0;
-    if (tn_wheel_run(&stack->wheel, stack->now, TIMER_BUDGET, fire_timer, stack) == TIMER_BUDGET)
+    if (tn_wheel_turns(&stack->wheel, stack->now) &&
+        tn_wheel_run(&stack->wheel, stack->now, TIMER_BUDGET, fire_timer, stack) == TIMER_BUDGET)
         stack->work_pending = true;
     stack->trace_cause = cause;
     tn_sockets_deliver_events(stack);

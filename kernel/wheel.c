@@ -110,10 +110,16 @@ static void redistribute(struct tn_wheel *wheel, unsigned bucket)
     }
 }
 
+static void set_tick(struct tn_wheel *wheel, uint64_t tick)
+{
+    wheel->tick = tick;
+    wheel->next = tick < LAST_TICK ? (tick + 1) * TN_TIMER_TICK : TN_NEVER;
+}
+
 void tn_wheel_init(struct tn_wheel *wheel, tn_time now)
 {
     memset(wheel, 0, sizeof(*wheel));
-    wheel->tick = now / TN_TIMER_TICK;
+    set_tick(wheel, now / TN_TIMER_TICK);
 }
 
 void tn_wheel_start(struct tn_wheel *wheel, struct tn_timer *timer, tn_time at)
@@ -159,15 +165,13 @@ tn_time tn_wheel_deadline(const struct tn_wheel *wheel)
     return first_bucket(wheel, &bucket, &start) ? start * TN_TIMER_TICK : TN_NEVER;
 }
 
-size_t tn_wheel_run(struct tn_wheel *wheel, tn_time now, size_t budget,
-                    void (*fire)(void *context, struct tn_timer *timer), void *context)
+TN_APART size_t tn_wheel_run(struct tn_wheel *wheel, tn_time now, size_t budget,
+                             void (*fire)(void *context, struct tn_timer *timer), void *context)
 {
     uint64_t target = now / TN_TIMER_TICK;
     if (target < wheel->tick)
         target = wheel->tick;
-    /* Often no tick has passed, and what was due at this one has fired. */
-    bool due_now = wheel->late.head || (wheel->occupied[0] >> digit_of(wheel->tick, 0) & 1);
-    if (target == wheel->tick && !due_now)
+    if (!tn_wheel_turns(wheel, now))
         return 0;
     /* What a budget left of the present tick was started before these. */
     redistribute(wheel, LATE_BUCKET);
@@ -179,7 +183,7 @@ size_t tn_wheel_run(struct tn_wheel *wheel, tn_time now, size_t budget,
         /* Not a tick further: what was started late at this one still comes before. */
         if (fired == budget)
             return fired;
-        wheel->tick = start;
+        set_tick(wheel, start);
         if (bucket >= TN_WHEEL_SLOTS) {
             redistribute(wheel, bucket);
             continue;
@@ -189,6 +193,6 @@ size_t tn_wheel_run(struct tn_wheel *wheel, tn_time now, size_t budget,
         fire(context, timer);
         fired++;
     }
-    wheel->tick = target;
+    set_tick(wheel, target);
     return fired;
 }

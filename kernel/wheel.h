@@ -25,6 +25,7 @@ struct tn_wheel {
     uint64_t occupied[TN_WHEEL_LEVELS];
     uint64_t tick;  /* all timers before this tick have fired, and those of this tick but for the ones that a
                        budget left */
+    tn_time next;   /* when the tick after it begins */
     size_t running; /* timers */
     uint64_t moves; /* timers moved down a level so far: what the wheel costs beyond start, stop and fire */
 };
@@ -41,6 +42,11 @@ void tn_wheel_stop_slot(struct tn_wheel *wheel, uint16_t slot);
  * TN_NEVER when there are no timers. Calling tn_wheel_run() at that time always makes progress: it fires, or
  * moves timers down a level. */
 tn_time tn_wheel_deadline(const struct tn_wheel *wheel);
+/* Whether tn_wheel_run() has anything to do: often no tick has passed, and what was due at this one has fired. */
+static inline bool tn_wheel_turns(const struct tn_wheel *wheel, tn_time now)
+{
+    return now >= wheel->next || wheel->late.head || (wheel->occupied[0] >> wheel->tick % TN_WHEEL_SLOTS & 1);
+}
 /* Fires what is due at `now`, in order of expiry; timers due at the same tick fire in the order in which they
  * were started. `fire` may start and stop any timer; one that it starts for a time that this run has already
  * reached fires at the next run, first of all but those that a budget left. At most `budget` timers fire;
