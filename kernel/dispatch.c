@@ -67,14 +67,14 @@ const struct tn_dispatch_entry *tn_dispatch_find(const struct tn_stack *stack, e
 {
     const struct tn_dispatch *d = &stack->dispatch;
     /* Those that every packet passes, without a detour. */
-    if (table == TN_TABLE_IPPROTO && tn_likely(family < TN_FAMILY_MAX && key < 256))
-        return &d->ipproto[family][key];
+    if (table == TN_TABLE_IPPROTO)
+        return tn_likely(family < TN_FAMILY_MAX && key < 256) ? &d->ipproto[family][key] : &nobody;
+    if (table == TN_TABLE_LINKTYPE)
+        return tn_likely(key < TN_ARRAY_SIZE(d->linktype)) ? &d->linktype[key] : &nobody;
+    if (table == TN_TABLE_FAMILY)
+        return tn_likely(key < TN_FAMILY_MAX) ? &d->family[key] : &nobody;
     if (table == TN_TABLE_ETHERTYPE && tn_likely(d->ethertype[ethertype_home(key)].key == key))
         return &d->ethertype[ethertype_home(key)].entry;
-    if (table == TN_TABLE_LINKTYPE && tn_likely(key < TN_ARRAY_SIZE(d->linktype)))
-        return &d->linktype[key];
-    if (table == TN_TABLE_FAMILY && tn_likely(key < TN_FAMILY_MAX))
-        return &d->family[key];
     return find_place(stack, table, family, key);
 }
 

@@ -341,7 +341,7 @@ TN_APART static bool transmit_many(struct tn_stack *stack, struct tn_ifc *ifc)
     return !full;
 }
 
-TN_APART static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
+TN_APART static void transmit_several(struct tn_stack *stack, struct tn_ifc *ifc)
 {
     bool batches = ifc->driver->self.plugin->link->transmit_batch;
     bool more = ifc->out.head;
@@ -354,6 +354,14 @@ TN_APART static void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
     }
 }
 
+static inline void transmit_queue(struct tn_stack *stack, struct tn_ifc *ifc)
+{
+    if (ifc->out.packets == 1)
+        (void)transmit_one(stack, ifc, tn_queue_take(&ifc->out));
+    else
+        transmit_several(stack, ifc);
+}
+
 static void enqueue(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet *packet)
 {
     if (packet->checksum == TN_CHECKSUM_PARTIAL && !ifc->pub.checksum_offload)
@@ -363,7 +371,7 @@ static void enqueue(struct tn_stack *stack, struct tn_ifc *ifc, struct tn_packet
     tn_queue_append(&ifc->out, packet);
     stack->transmit_pending = true;
     if (tn_unlikely(ifc->out.packets >= TRANSMIT_BATCH) && stack->stepping && !ifc->blocked)
-        transmit_queue(stack, ifc);
+        transmit_several(stack, ifc);
 }
 
 bool tn_core_path_full(struct tn_self *self, const struct tn_path *path)
@@ -377,7 +385,7 @@ bool tn_core_path_full(struct tn_self *self, const struct tn_path *path)
     if (tn_likely(!is_long(stack, queue)))
         return false;
     if (ifc && !ifc->blocked) { /* it may just not have been asked yet */
-        transmit_queue(stack, ifc);
+        transmit_several(stack, ifc);
         if (!is_long(stack, queue))
             return false;
     }

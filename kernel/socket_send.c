@@ -208,12 +208,16 @@ static bool datagram_fits(const struct tn_stack *stack, const struct tn_socket *
            packet->total + datagram_headers(stack, sock) <= path->mtu;
 }
 
-/* The path of a socket that heeds the interface's MTU alone. */
-TN_APART static const struct tn_path *probing_path(struct tn_stack *stack, const struct tn_path *path,
-                                                   struct tn_path *own)
+/* Whether it may be fragmented (IP_MTU_DISCOVER), where the socket has a will of its own. The path that it takes: *own where the
+ * socket heeds the interface's MTU alone. */
+TN_APART static const struct tn_path *obey_socket(struct tn_stack *stack, const struct tn_socket *sock,
+                                                  struct tn_packet *packet, const struct tn_path *path,
+                                                  struct tn_path *own)
 {
     const struct tn_ifc *ifc = tn_interface_at(stack, path->ifindex);
-    if (path->kind == TN_PATH_LOCAL || !ifc)
+    if (sock->mtu_discover >= TN_MTU_DO)
+        packet->flags |= TN_PKT_DONT_FRAGMENT;
+    if (sock->mtu_discover != TN_MTU_PROBE || path->kind == TN_PATH_LOCAL || !ifc)
         return path;
     *own = *path;
     own->mtu = (uint16_t)tn_min(ifc->pub.mtu, UINT16_MAX);
@@ -230,17 +234,16 @@ TN_APART static void set_multicast(struct tn_socket *sock, struct tn_packet *pac
         packet->flags |= TN_PKT_NO_LOOP;
 }
 
-/* The ends of a datagram. */
+/* Where a datagram comes from and goes to. */
 struct ends {
-    struct tn_addr src, dst;
-    uint16_t port; /* of dst */
+    const struct tn_addr *src, *dst; /* not in the packet itself */
+    uint16_t port;                   /* of dst */
     uint16_t vrf;
 };
 
 /* Hands the payload, with the socket's settings, to the transport. Consumes it. */
 static inline int datagram_along(struct tn_stack *stack, struct tn_self *transport, struct tn_socket *sock,
-                                 struct tn_packet *packet, const struct ends *ends,
-                                 const struct tn_path *path)
+                                 struct tn_packet *packet, struct ends ends, const struct tn_path *path)
 {
     struct tn_path own;
     packet->flags = 0;
@@ -248,21 +251,19 @@ static inline int datagram_along(struct tn_stack *stack, struct tn_self *transpo
     packet->gso = TN_GSO_NONE;
     packet->family = sock->family;
     packet->protocol = sock->protocol;
-    packet->vrf = ends->vrf;
+    packet->vrf = ends.vrf;
     packet->tos = sock->tos;
     packet->ttl = sock->ttl;
+    packet->src = *ends.src;
+    packet->dst = *ends.dst;
+    packet->src_port = sock->local_port;
+    packet->dst_port = ends.port;
     if (tn_unlikely(path->kind == TN_PATH_MULTICAST))
         set_multicast(sock, packet);
-    packet->src = ends->src;
-    packet->dst = ends->dst;
-    packet->src_port = sock->local_port;
-    packet->dst_port = ends->port;
-    /* Whether it may be fragmented (IP_MTU_DISCOVER). */
-    if (sock->mtu_discover >= TN_MTU_DO ||
-        (sock->mtu_discover == TN_MTU_WANT && datagram_fits(stack, sock, packet, path)))
+    if (tn_unlikely(sock->mtu_discover != TN_MTU_WANT))
+        path = obey_socket(stack, sock, packet, path, &own);
+    else if (datagram_fits(stack, sock, packet, path))
         packet->flags |= TN_PKT_DONT_FRAGMENT;
-    if (tn_unlikely(sock->mtu_discover == TN_MTU_PROBE))
-        path = probing_path(stack, path, &own);
     return transport->plugin->transport->send_datagram(transport, sock, packet, path);
 }
 
@@ -276,11 +277,11 @@ int tn_core_socket_send_along(struct tn_self *self, struct tn_socket *sock, stru
                               const struct tn_addr *src, const struct tn_addr *dst, uint16_t port,
                               const struct tn_path *path)
 {
-    const struct ends ends = {.src = *src, .dst = *dst, .port = port, .vrf = tn_socket_vrf(sock)};
+    const struct ends ends = {.src = src, .dst = dst, .port = port, .vrf = tn_socket_vrf(sock)};
     struct tn_self *transport = tn_socket_transport(self->stack, sock);
     if (!transport)
         return refuse_datagram(self->stack, packet, -ENETDOWN);
-    return datagram_along(self->stack, transport, sock, packet, &ends, path);
+    return datagram_along(self->stack, transport, sock, packet, ends, path);
 }
 
 /* A port for a socket that sends before it was bound. */
@@ -292,18 +293,19 @@ TN_APART static int bind_to_send(struct tn_stack *stack, struct tn_socket *sock)
     return error;
 }
 
-/* Sends the payload to where `ends` says, from where it says or, if that is no address, from where the path begins. Consumes it. */
+/* Sends the payload in `vrf` to (dst, port), from `src` or, if that is no address, from where the path begins. Consumes it. */
 TN_APART static int datagram_output(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
-                                    struct ends *ends)
+                                    uint16_t vrf, struct tn_addr src, const struct tn_addr *dst,
+                                    uint16_t port)
 {
     struct tn_self *transport = tn_socket_transport(stack, sock);
-    int error = -ENETDOWN;
-    if (tn_likely(transport != NULL))
-        error = tn_socket_path_to(stack, sock, ends->vrf, &ends->src, &ends->dst);
-    if (tn_unlikely(!sock->port) && error == 0)
+    const struct tn_addr to = *dst;
+    int error = transport ? tn_socket_path_to(stack, sock, vrf, &src, &to) : -ENETDOWN;
+    if (!sock->port && error == 0)
         error = bind_to_send(stack, sock);
-    if (tn_unlikely(error < 0))
+    if (error < 0)
         return refuse_datagram(stack, packet, error);
+    const struct ends ends = {.src = &src, .dst = &to, .port = port, .vrf = vrf};
     return datagram_along(stack, transport, sock, packet, ends, &sock->path);
 }
 
@@ -321,17 +323,13 @@ static int departure_output(struct tn_stack *stack, struct tn_socket *sock, stru
                             const struct tn_departure *departure)
 {
     const uint8_t ttl = sock->ttl, tos = sock->tos;
-    struct ends ends = {.src = departure->src,
-                        .dst = departure->to.addr,
-                        .port = departure->to.port,
-                        .vrf = tn_socket_vrf(sock)};
-    if (tn_addr_is_zero(&ends.src))
-        ends.src = tn_socket_source(stack, sock);
+    struct tn_addr src = tn_addr_is_zero(&departure->src) ? tn_socket_source(stack, sock) : departure->src;
     if (departure->ttl)
         sock->ttl = departure->ttl;
     if (departure->has_tos)
         sock->tos = departure->tos;
-    int error = datagram_output(stack, sock, packet, &ends);
+    int error = datagram_output(stack, sock, packet, tn_socket_vrf(sock), src, &departure->to.addr,
+                                departure->to.port);
     sock->ttl = ttl;
     sock->tos = tos;
     return error;
@@ -360,16 +358,16 @@ ssize_t tn_socket_send_to(struct tn_stack *stack, struct tn_socket *sock, struct
     return error < 0 ? error : (ssize_t)len;
 }
 
-TN_APART static int answer_anew(struct tn_stack *stack, struct tn_socket *sock, struct tn_packet *packet,
-                                struct ends ends, bool many)
+/* From the address that was asked, unless that is not one to speak from (RFC 1122 §4.1.3.5). */
+TN_APART static int answer_anew(struct tn_stack *stack, struct tn_socket *sock, const struct tn_packet *to,
+                                struct tn_packet *packet)
 {
-    if (many)
-        ends.src = tn_socket_source(stack, sock);
-    return datagram_output(stack, sock, packet, &ends);
+    bool many = (to->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST)) != 0;
+    struct tn_addr src = many ? tn_socket_source(stack, sock) : to->dst;
+    return datagram_output(stack, sock, packet, to->vrf, src, &to->src, to->src_port);
 }
 
-/* The answer goes from the address that was asked, unless that is not one to speak from (RFC 1122 §4.1.3.5). Most go the way of
- * the last one. */
+/* Most answers go the way of the last one. */
 int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const struct tn_packet *to,
                          struct tn_packet *packet)
 {
@@ -378,12 +376,13 @@ int tn_core_socket_reply(struct tn_self *self, struct tn_socket *sock, const str
     int error = sock->type == SOCK_DGRAM ? datagram_may_send(sock) : -EOPNOTSUPP;
     if (tn_unlikely(error < 0))
         return refuse_datagram(stack, packet, error);
-    bool many = (to->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST)) != 0;
-    struct ends ends = {.src = to->dst, .dst = to->src, .port = to->src_port, .vrf = to->vrf};
-    if (tn_likely(!many && transport && sock->port && sock->path.kind == TN_PATH_UNICAST &&
-                  tn_socket_path_is(stack, sock, to->vrf, &to->dst, &to->src)))
-        return datagram_along(stack, transport, sock, packet, &ends, &sock->path);
-    return answer_anew(stack, sock, packet, ends, many);
+    if (tn_unlikely((to->flags & (TN_PKT_BROADCAST | TN_PKT_MULTICAST)) || !transport || !sock->port ||
+                    sock->path.kind != TN_PATH_UNICAST ||
+                    !tn_socket_path_is(stack, sock, to->vrf, &to->dst, &to->src)))
+        return answer_anew(stack, sock, to, packet);
+    const struct tn_datagram *d = tn_socket_datagram(sock);
+    const struct ends ends = {.src = &d->path_from, .dst = &d->path_to, .port = to->src_port, .vrf = to->vrf};
+    return datagram_along(stack, transport, sock, packet, ends, &sock->path);
 }
 
 /* ---- Both ---- */
@@ -413,9 +412,6 @@ int tn_core_socket_give(struct tn_self *self, struct tn_socket *sock, struct tn_
         error = -EDESTADDRREQ;
     if (error < 0)
         return refuse_datagram(stack, packet, error);
-    struct ends ends = {.src = tn_socket_source(stack, sock),
-                        .dst = sock->remote,
-                        .port = sock->remote_port,
-                        .vrf = tn_socket_vrf(sock)};
-    return datagram_output(stack, sock, packet, &ends);
+    return datagram_output(stack, sock, packet, tn_socket_vrf(sock), tn_socket_source(stack, sock),
+                           &sock->remote, sock->remote_port);
 }

@@ -134,7 +134,7 @@ static void ether_input(struct tn_self *self, struct tn_packet *packet)
     int drop = ether_check_addresses(self, ifc, header, packet);
     uint16_t type = tn_be16(header->type);
     tn_packet_pull(packet, sizeof(*header));
-    if (tn_unlikely(type == TN_ETHERTYPE_VLAN || ifc->vlan || type < TN_ETHER_TYPE_MIN) && drop == ETHER_OK) {
+    if (drop == ETHER_OK && tn_unlikely(type == TN_ETHERTYPE_VLAN || ifc->vlan || type < TN_ETHER_TYPE_MIN)) {
         uint16_t inner = type;
         drop = ether_strip(self, ifc, packet, &inner);
         type = inner;
@@ -158,7 +158,7 @@ static bool ether_has_room(const struct tn_packet *packet, size_t front, size_t 
 }
 
 /* A copy of the packet in its stead. NULL: there was no memory, and the packet is dropped. */
-TN_APART static struct tn_packet *ether_make_room(struct tn_self *self, struct tn_packet *packet)
+static struct tn_packet *ether_make_room(struct tn_self *self, struct tn_packet *packet)
 {
     struct tn_packet *copy = self->core->packet_copy(self, packet);
     if (!copy) {
@@ -176,36 +176,43 @@ static void ether_push_tag(const struct tn_interface *ifc, struct tn_packet *pac
     tag->type = tn_to_be16(ethertype);
 }
 
-/* RFC 894: short datagrams are padded with octets of zero. */
-TN_APART static void ether_pad(struct tn_self *self, struct tn_packet *packet, size_t padding)
+/* A packet that needs more than a header: room for it, padding, a tag. The packet, or a copy in its stead; NULL: dropped. */
+TN_APART static struct tn_packet *ether_prepare(struct tn_self *self, const struct tn_interface *ifc,
+                                                struct tn_packet *packet, uint16_t ethertype)
 {
-    memset(tn_packet_put(packet, padding), 0, padding);
-    tn_count(self, ETHER_PADDED_OUT);
+    size_t front = sizeof(struct tn_ether_header) + (ifc->vlan ? sizeof(struct tn_ether_tag) : 0);
+    size_t len = packet->total + front;
+    size_t padding = len < TN_ETHER_FRAME_MIN ? TN_ETHER_FRAME_MIN - len : 0;
+    if (!ether_has_room(packet, front, padding)) {
+        packet = ether_make_room(self, packet);
+        if (!packet)
+            return NULL;
+    }
+    /* RFC 894: short datagrams are padded with octets of zero. */
+    if (padding) {
+        memset(tn_packet_put(packet, padding), 0, padding);
+        tn_count(self, ETHER_PADDED_OUT);
+    }
+    if (ifc->vlan)
+        ether_push_tag(ifc, packet, ethertype);
+    return packet;
 }
 
 static void ether_output(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet,
                          const uint8_t *dst, uint16_t ethertype)
 {
-    struct tn_ether_header *header;
-    size_t front = sizeof(*header) + (ifc->vlan ? sizeof(struct tn_ether_tag) : 0);
-    size_t len = packet->total + front;
-    size_t padding = len < TN_ETHER_FRAME_MIN ? TN_ETHER_FRAME_MIN - len : 0;
-    if (tn_unlikely(!ether_has_room(packet, front, padding))) {
-        packet = ether_make_room(self, packet);
+    const size_t least = TN_ETHER_FRAME_MIN - sizeof(struct tn_ether_header);
+    if (tn_unlikely(ifc->vlan || packet->total < least ||
+                    !ether_has_room(packet, sizeof(struct tn_ether_header), 0))) {
+        packet = ether_prepare(self, ifc, packet, ethertype);
         if (!packet)
             return;
     }
-    if (tn_unlikely(ifc->vlan)) {
-        ether_push_tag(ifc, packet, ethertype);
-        ethertype = TN_ETHERTYPE_VLAN;
-    }
-    header = tn_packet_push(packet, sizeof(*header));
+    struct tn_ether_header *header = tn_packet_push(packet, sizeof(*header));
     memcpy(header->dst, dst, TN_ETHER_ADDR_LEN);
     memcpy(header->src, ifc->lladdr, TN_ETHER_ADDR_LEN);
-    header->type = tn_to_be16(ethertype);
+    header->type = tn_to_be16(ifc->vlan ? TN_ETHERTYPE_VLAN : ethertype);
     packet->link = tn_packet_offset(packet);
-    if (tn_unlikely(padding))
-        ether_pad(self, packet, padding);
     tn_count(self, ETHER_FRAMES_OUT);
     self->core->transmit(self, ifc, packet);
 }

@@ -48,7 +48,7 @@ int ipv4_output_fragments(struct tn_self *self, struct tn_packet *packet, const 
             tn_drop(self, packet, IPV4_DROP_NO_MEMORY);
             return -ENOBUFS;
         }
-        ipv4_push_header(self, fragment, id, (uint16_t)(offset / 8 | (last ? 0 : TN_IPV4_MF)));
+        ipv4_push_header(self, fragment, header_len, id, (uint16_t)(offset / 8 | (last ? 0 : TN_IPV4_MF)));
         tn_count(self, IPV4_PACKETS_OUT);
         tn_count(self, IPV4_FRAGMENTS_OUT);
         err = self->core->path_output(self, fragment, path, TN_ETHERTYPE_IPV4);

@@ -38,49 +38,12 @@ void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len)
     memcpy(&header->checksum, &sum, sizeof(sum));
 }
 
-/* RFC 1112 §6.1: multicasts stay on the link unless their sender says otherwise. */
-static uint8_t ipv4_ttl(struct tn_self *self, const struct tn_packet *packet)
-{
-    if (packet->ttl)
-        return packet->ttl;
-    return tn_ipv4_is_multicast(packet->dst.bytes) ? 1 : (uint8_t)ipv4_options(self)->ttl;
-}
-
-/* Puts one of the five words of 32 bits that a header is made of, and adds it to the sum. */
-static void ipv4_put_word(uint8_t *at, uint32_t word, tn_sum *sum)
-{
-    memcpy(at, &word, sizeof(word));
-    *sum += word;
-}
-
 /* RFC 2113. */
-TN_RARE static void ipv4_put_router_alert(uint8_t *at, tn_sum *sum)
+tn_sum ipv4_put_router_alert(uint8_t *at)
 {
-    ipv4_put_word(at, tn_swap32((uint32_t)TN_IPV4_OPTION_ROUTER_ALERT << 24 | IPV4_ROUTER_ALERT_LEN << 16),
-                  sum);
-}
-
-/* The sum is that of words which are at hand: reading the header again, in other pieces than it was just written in, would take
- * longer than all of this. */
-void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, uint16_t id, uint16_t fragment)
-{
-    size_t len = ipv4_header_len_out(packet);
-    uint8_t *at = tn_packet_push(packet, len);
-    tn_sum sum = 0;
-    if (tn_unlikely(len > sizeof(struct tn_ipv4_header)))
-        ipv4_put_router_alert(at + sizeof(struct tn_ipv4_header), &sum);
-    ipv4_put_word(
-        at,
-        tn_swap32(4u << 28 | (uint32_t)len / 4 << 24 | (uint32_t)packet->tos << 16 | (uint16_t)packet->total),
-        &sum);
-    ipv4_put_word(at + 4, tn_swap32((uint32_t)id << 16 | fragment), &sum);
-    ipv4_put_word(at + 8,
-                  tn_swap32((uint32_t)ipv4_ttl(self, packet) << 24 | (uint32_t)packet->protocol << 16), &sum);
-    ipv4_put_word(at + 12, tn_sum_load32(packet->src.bytes), &sum);
-    ipv4_put_word(at + 16, tn_sum_load32(packet->dst.bytes), &sum);
-    uint16_t check = tn_sum_finish(sum);
-    memcpy(at + offsetof(struct tn_ipv4_header, checksum), &check, sizeof(check));
-    packet->network = tn_packet_offset(packet);
+    static const uint8_t option[IPV4_ROUTER_ALERT_LEN] = {TN_IPV4_OPTION_ROUTER_ALERT, 4, 0, 0};
+    memcpy(at, option, sizeof(option));
+    return tn_sum_load32(option);
 }
 
 uint16_t ipv4_next_id(struct tn_self *self, const struct tn_packet *packet)

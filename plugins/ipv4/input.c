@@ -208,11 +208,10 @@ TN_RARE static void ipv4_refuse_protocol(struct tn_self *self, struct tn_packet 
     tn_drop(self, packet, IPV4_DROP_NO_PROTOCOL);
 }
 
-/* A whole datagram, header first, that passed all checks: to its transport. */
-static void ipv4_deliver(struct tn_self *self, struct tn_packet *packet)
+/* A whole datagram, header (of `header_len` bytes) first, that passed all checks: to its transport. */
+static void ipv4_deliver(struct tn_self *self, struct tn_packet *packet, size_t header_len)
 {
-    const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
-    tn_packet_pull(packet, tn_ipv4_header_len(header));
+    tn_packet_pull(packet, header_len);
     packet->transport = tn_packet_offset(packet);
     if (tn_likely(self->core->dispatch(self, TN_TABLE_IPPROTO, packet->protocol, packet)))
         tn_count(self, IPV4_DELIVERED);
@@ -258,7 +257,8 @@ TN_APART static void ipv4_input_closely(struct tn_self *self, struct tn_packet *
         if (!packet)
             return;
     }
-    ipv4_deliver(self, packet);
+    header = (const struct tn_ipv4_header *)(const void *)packet->data;
+    ipv4_deliver(self, packet, tn_ipv4_header_len(header));
 }
 
 /* Neither options nor a fragment. */
@@ -277,7 +277,7 @@ void ipv4_input(struct tn_self *self, struct tn_packet *packet)
     if (tn_unlikely(drop != IPV4_OK))
         tn_drop(self, packet, (unsigned)drop);
     else if (tn_likely(ipv4_is_plain(packet) && ipv4_passed_before(self, packet)))
-        ipv4_deliver(self, packet);
+        ipv4_deliver(self, packet, sizeof(struct tn_ipv4_header));
     else
         ipv4_input_closely(self, packet);
 }

@@ -132,14 +132,52 @@ static inline tn_sum ipv4_header_sum(const struct tn_ipv4_header *header, size_t
 }
 /* Sets the header's checksum; `len` is its length with options. */
 void ipv4_set_checksum(struct tn_ipv4_header *header, size_t len);
-/* Puts the header before the packet; `fragment` is that field of it. Its first piece is writable and has the room. */
-void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, uint16_t id, uint16_t fragment);
 /* Bytes of the header that ipv4_push_header will put. */
 #define IPV4_ROUTER_ALERT_LEN 4
 static inline size_t ipv4_header_len_out(const struct tn_packet *packet)
 {
     return sizeof(struct tn_ipv4_header) + (packet->flags & TN_PKT_ROUTER_ALERT ? IPV4_ROUTER_ALERT_LEN : 0);
 }
+/* Puts the option at `at`; the sum over it. */
+TN_RARE tn_sum ipv4_put_router_alert(uint8_t *at);
+
+/* RFC 1112 §6.1: multicasts stay on the link unless their sender says otherwise. */
+static inline uint8_t ipv4_ttl(struct tn_self *self, const struct tn_packet *packet)
+{
+    if (packet->ttl)
+        return packet->ttl;
+    return tn_ipv4_is_multicast(packet->dst.bytes) ? 1 : (uint8_t)ipv4_options(self)->ttl;
+}
+
+/* Puts one of the five words of 32 bits that a header is made of; the sum over it. */
+static inline tn_sum ipv4_put_word(uint8_t *at, uint32_t word)
+{
+    memcpy(at, &word, sizeof(word));
+    return word;
+}
+
+/* Puts the header of `len` bytes (ipv4_header_len_out()) before the packet; `fragment` is that field of it. Its first piece is writable
+ * and has the room. The checksum is that of the words as they are put: reading the header again, in other pieces than it was just
+ * written in, would take longer than all of this. */
+static inline void ipv4_push_header(struct tn_self *self, struct tn_packet *packet, size_t len, uint16_t id,
+                                    uint16_t fragment)
+{
+    uint8_t *at = tn_packet_push(packet, len);
+    uint32_t first =
+        4u << 28 | (uint32_t)len / 4 << 24 | (uint32_t)packet->tos << 16 | (uint16_t)packet->total;
+    uint32_t third = (uint32_t)ipv4_ttl(self, packet) << 24 | (uint32_t)packet->protocol << 16;
+    tn_sum sum = ipv4_put_word(at, tn_swap32(first));
+    sum += ipv4_put_word(at + 4, tn_swap32((uint32_t)id << 16 | fragment));
+    sum += ipv4_put_word(at + 8, tn_swap32(third));
+    sum += ipv4_put_word(at + 12, tn_sum_load32(packet->src.bytes));
+    sum += ipv4_put_word(at + 16, tn_sum_load32(packet->dst.bytes));
+    if (tn_unlikely(len > sizeof(struct tn_ipv4_header)))
+        sum += ipv4_put_router_alert(at + sizeof(struct tn_ipv4_header));
+    uint16_t check = tn_sum_finish(sum);
+    memcpy(at + offsetof(struct tn_ipv4_header, checksum), &check, sizeof(check));
+    packet->network = tn_packet_offset(packet);
+}
+
 /* network->fix_segment */
 void ipv4_fix_segment(struct tn_self *self, struct tn_packet *segment, uint32_t index);
 /* An identification that the same source, destination and protocol have not used lately (RFC 6864 §4.3). */

@@ -38,7 +38,7 @@ int ipv4_output(struct tn_self *self, struct tn_packet *packet, const struct tn_
 {
     packet->transport = tn_packet_offset(packet);
     packet->family = AF_INET;
-    size_t total = packet->total + ipv4_header_len_out(packet);
+    size_t header_len = ipv4_header_len_out(packet), total = packet->total + header_len;
     bool dont_fragment = (packet->flags & TN_PKT_DONT_FRAGMENT) && !path->mtu_floor;
     if (tn_unlikely(total > path->mtu)) {
         bool sent;
@@ -53,7 +53,7 @@ int ipv4_output(struct tn_self *self, struct tn_packet *packet, const struct tn_
     }
     /* RFC 6864 §4.1: the identification of what is never fragmented means nothing. */
     uint16_t id = dont_fragment ? 0 : ipv4_next_id(self, packet);
-    ipv4_push_header(self, packet, id, dont_fragment ? TN_IPV4_DF : 0);
+    ipv4_push_header(self, packet, header_len, id, dont_fragment ? TN_IPV4_DF : 0);
     tn_count(self, IPV4_PACKETS_OUT);
     return self->core->path_output(self, packet, path, TN_ETHERTYPE_IPV4);
 }

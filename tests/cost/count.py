@@ -13,7 +13,7 @@ REQUESTS = 500
 IDLE = 5000
 
 # Instructions from the frame that comes in at a host link to the answer, checksums in software, by gcc 12 to 14 on x86-64.
-LIMITS = {"tcp": 4600, "udp": 1600}
+LIMITS = {"tcp": 3680, "udp": 1465}
 # Connections that do nothing may cost the others at most that much, times.
 IDLE_LIMIT = 1.1
 
