@@ -36,7 +36,8 @@ static bool is_short(const struct tn_addr *a)
     return ((a->half[0] & mask.half[0]) | a->half[1]) == 0;
 }
 
-/* Keyed: the remote end of a connection is the other side's choice. Short addresses take fewer words. */
+/* Keyed: the remote end of a connection is the other side's choice. Short addresses take fewer words. While a connection is made
+ * and ended its tuple is hashed again and again, so that the last hash is kept. */
 uint32_t tn_tuple_hash(const struct tn_stack *stack, const struct tn_tuple *t)
 {
     const uint64_t words[5] = {
@@ -47,9 +48,17 @@ uint32_t tn_tuple_hash(const struct tn_stack *stack, const struct tn_tuple *t)
         t->local.half[1],
         t->remote.half[1],
     };
-    if (is_short(&t->local) && is_short(&t->remote))
-        return (uint32_t)tn_siphash13_3(&stack->hash_key, words);
-    return (uint32_t)tn_siphash13_5(&stack->hash_key, words);
+    struct tn_hashed_tuple *last = &stack->sockets->last_hashed;
+    uint64_t difference = 0;
+    for (unsigned i = 0; i < TN_ARRAY_SIZE(words); i++)
+        difference |= words[i] ^ last->words[i];
+    if (difference == 0) /* none is all zero: it would have no family */
+        return last->hash;
+    memcpy(last->words, words, sizeof(words));
+    last->hash =
+        (uint32_t)(is_short(&t->local) && is_short(&t->remote) ? tn_siphash13_3(&stack->hash_key, words)
+                                                               : tn_siphash13_5(&stack->hash_key, words));
+    return last->hash;
 }
 
 static bool tuple_matches(const struct tn_tuple *t, const struct tn_socket *sock)

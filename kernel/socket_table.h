@@ -102,9 +102,16 @@ struct tn_descriptor {
     uint32_t send_timeout : 28; /* SO_SNDTIMEO */
 };
 
+/* A tuple's words and their hash (tn_tuple_hash). */
+struct tn_hashed_tuple {
+    uint64_t words[5];
+    uint32_t hash;
+};
+
 struct tn_sockets {
     struct tn_htab connections; /* by four-tuple: tn_socket.node */
     struct tn_socket *recent;   /* the one of them that was found last, or NULL */
+    struct tn_hashed_tuple last_hashed;
     struct tn_htab ports;
     struct tn_flows *flows; /* flow.h */
     struct tn_slab port_slab;

@@ -25,6 +25,13 @@ enum {
 
 #define LINE_MAX 80
 
+/* The line of the second that it was last asked for: writing it takes longer than all else that a question takes. */
+struct daytime_state {
+    uint64_t second;
+    size_t len; /* 0: there is none yet */
+    char line[LINE_MAX];
+};
+
 /* ---- The line ---- */
 
 static const char weekdays[][10] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
@@ -60,27 +67,40 @@ static struct date date_of(uint64_t days)
     return d;
 }
 
-/* Writes the line for `wall` nanoseconds since 1970; returns its length. */
-static size_t daytime_line(int64_t wall, char line[LINE_MAX])
+static void daytime_write(struct daytime_state *state, uint64_t second)
 {
-    uint64_t seconds = wall > 0 ? (uint64_t)wall / TN_SEC : 0;
-    uint64_t days = seconds / 86400;
-    unsigned s = (unsigned)(seconds % 86400);
+    unsigned s = (unsigned)(second % 86400);
+    uint64_t days = second / 86400;
     struct date d = date_of(days);
-    struct tn_text text = tn_text_init(line, LINE_MAX);
+    struct tn_text text = tn_text_init(state->line, LINE_MAX);
     tn_text_add(&text, "%s, %s %u, %u %02u:%02u:%02u-UTC\r\n", weekdays[(days + 4) % 7], months[d.month],
                 d.day + 1, d.year, s / 3600, s / 60 % 60, s % 60); /* 1970 began on a Thursday */
-    return (size_t)(text.at - line);
+    state->second = second;
+    state->len = (size_t)(text.at - state->line);
+}
+
+static uint64_t daytime_second(int64_t wall)
+{
+    return wall > 0 ? (uint64_t)wall / TN_SEC : 0;
+}
+
+/* The line for now. */
+static const struct daytime_state *daytime_now(struct tn_self *self)
+{
+    struct daytime_state *state = self->state;
+    uint64_t second = daytime_second(self->core->wall(self));
+    if (state->len == 0 || state->second != second)
+        daytime_write(state, second);
+    return state;
 }
 
 /* ---- Streams ---- */
 
 static void daytime_accepted(struct tn_self *self, struct tn_socket *sock)
 {
-    char line[LINE_MAX];
-    size_t len = daytime_line(self->core->wall(self), line);
+    const struct daytime_state *now = daytime_now(self);
     tn_count(self, DAYTIME_CONNECTIONS);
-    self->core->socket_send(self, sock, line, len); /* a new connection's send queue has room */
+    self->core->socket_send(self, sock, now->line, now->len); /* a new connection's send queue has room */
     self->core->socket_shutdown(self, sock, SHUT_WR);
 }
 
@@ -95,12 +115,11 @@ static void daytime_discard(struct tn_self *self, struct tn_socket *sock)
 
 static void daytime_answer(struct tn_self *self, struct tn_socket *sock, const struct tn_packet *question)
 {
-    char line[LINE_MAX];
-    size_t len = daytime_line(self->core->wall(self), line);
-    struct tn_packet *answer = self->core->packet_new(self, len);
+    const struct daytime_state *now = daytime_now(self);
+    struct tn_packet *answer = self->core->packet_new(self, now->len);
     if (!answer)
         return; /* counted by the pool; who asked will ask again */
-    memcpy(answer->data, line, len);
+    memcpy(answer->data, now->line, now->len);
     tn_count(self, DAYTIME_DATAGRAMS);
     self->core->socket_reply(self, sock, question, answer);
 }
@@ -140,7 +159,8 @@ static const struct tn_plugin daytime_plugin = {
     .name = "daytime",
     .version = "0.1.0",
     .kind = "service",
-    .schema = "daytime/1",
+    .schema = "daytime/2",
+    .state_size = sizeof(struct daytime_state),
     .counters = daytime_counters,
     .counter_count = TN_ARRAY_SIZE(daytime_counters),
     .drops = daytime_drops,

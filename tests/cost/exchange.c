@@ -1,7 +1,8 @@
 /* A stack that is asked and answers, one request a step, for counting instructions (count.py): the frames come from here, so
  * nothing but the stack's own work lies in counted_step().
  *
- *     exchange tcp|udp REQUESTS [IDLE]     REQUESTS of 64 octets to echo, with so many idle TCP connections beside */
+ *     exchange tcp|udp REQUESTS [IDLE]     REQUESTS of 64 octets to echo, with so many idle TCP connections beside
+ *     exchange connect REQUESTS            REQUESTS times: connect, read what daytime says, close */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +21,13 @@ static const char yaml[] =
     "stack: { name: cost, limits: { sockets: 1000000 } }\n"
     "interfaces: { h0: { driver: host, mac: \"02:00:00:00:07:07\", addresses: [10.0.0.7/8] } }\n"
     "protocols: { ether: {}, arp: {}, ipv4: {}, udp: {}, tcp: {} }\n"
-    "services: { echo: { listen: [tcp/7, udp/7] } }\n";
+    "services: { echo: { listen: [tcp/7, udp/7] }, daytime: { listen: [tcp/13] } }\n";
 
 static const uint8_t own[] = {2, 0, 0, 0, 7, 7}, peer[] = {2, 0, 0, 0, 7, 1};
 
 struct flow {
     uint8_t address[4];
-    uint16_t port;
+    uint16_t port, service;
     uint32_t seq, ack;
 };
 
@@ -106,7 +107,7 @@ static void send_tcp(const struct flow *flow, uint8_t flags, size_t payload)
     static uint8_t frame[FRAME_MAX];
     struct tn_tcp_header tcp = {
         .src_port = tn_to_be16(flow->port),
-        .dst_port = tn_to_be16(7),
+        .dst_port = tn_to_be16(flow->service),
         .seq = tn_to_be32(flow->seq),
         .ack = tn_to_be32(flow->ack),
         .offset = 5 << 4,
@@ -153,15 +154,17 @@ static size_t receive_ip(uint8_t frame[FRAME_MAX])
     return len;
 }
 
+#define ANY_PAYLOAD SIZE_MAX
+
 static void receive_tcp(struct flow *flow, uint8_t expected, size_t payload)
 {
     static uint8_t frame[FRAME_MAX];
     size_t len = receive_ip(frame);
     const struct tn_tcp_header *tcp = (const void *)(frame + 34);
-    if ((tcp->flags & ~TN_TCP_PSH) != expected ||
-        tn_load16(frame + 16) != 20 + tn_tcp_header_length(tcp) + payload || len < 60)
+    size_t octets = tn_load16(frame + 16) - 20 - tn_tcp_header_length(tcp);
+    if ((tcp->flags & ~TN_TCP_PSH) != expected || (payload != ANY_PAYLOAD && octets != payload) || len < 54)
         fail("not the answer that was expected");
-    flow->ack = tn_be32(tcp->seq) + (uint32_t)payload + (expected & TN_TCP_SYN ? 1 : 0);
+    flow->ack = tn_be32(tcp->seq) + (uint32_t)octets + (expected & (TN_TCP_SYN | TN_TCP_FIN) ? 1 : 0);
 }
 
 static void handshake(struct flow *flow)
@@ -182,6 +185,26 @@ static void ask_tcp(struct flow *flow)
     flow->seq += PAYLOAD;
     counted_step();
     receive_tcp(flow, TN_TCP_ACK, PAYLOAD);
+}
+
+/* A whole connection from a port of its own: six frames, half of them in. */
+static void ask_connect(struct flow *flow)
+{
+    flow->service = 13;
+    flow->port = (uint16_t)(flow->port < 60000 ? flow->port + 1 : 1024);
+    flow->seq += 1000;
+    flow->ack = 0;
+    send_tcp(flow, TN_TCP_SYN, 0);
+    counted_step();
+    receive_tcp(flow, TN_TCP_SYN | TN_TCP_ACK, 0);
+    flow->seq++;
+    send_tcp(flow, TN_TCP_ACK, 0);
+    counted_step();
+    receive_tcp(flow, TN_TCP_ACK | TN_TCP_FIN, ANY_PAYLOAD);
+    send_tcp(flow, TN_TCP_ACK | TN_TCP_FIN, 0);
+    flow->seq++;
+    counted_step();
+    receive_tcp(flow, TN_TCP_ACK, 0);
 }
 
 static void ask_udp(struct flow *flow)
@@ -213,26 +236,28 @@ static void start(void)
 int main(int argc, char **argv)
 {
     if (argc < 3)
-        fail("usage: exchange tcp|udp REQUESTS [IDLE]");
-    bool tcp = argv[1][0] == 't';
+        fail("usage: exchange tcp|udp|connect REQUESTS [IDLE]");
+    char kind = argv[1][0];
     unsigned long requests = strtoul(argv[2], NULL, 10), idle = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
-    struct flow flow = {.address = {10, 0, 0, 1}, .port = 1024, .seq = 1000};
+    struct flow flow = {.address = {10, 0, 0, 1}, .port = 1024, .service = 7, .seq = 1000};
     start();
-    struct flow other = {.address = {10, 0, 0, 1}, .port = 2000, .seq = 1};
+    struct flow other = {.address = {10, 0, 0, 1}, .port = 2000, .service = 7, .seq = 1};
     for (unsigned long i = 0; i < idle; i++) {
         other.port = (uint16_t)(2000 + i % 50000);
         other.address[2] = (uint8_t)(1 + i / 50000);
         clock_now += 100 * TN_USEC;
         handshake(&other);
     }
-    if (tcp)
+    if (kind == 't')
         handshake(&flow);
     for (unsigned long i = 0; i < requests; i++) {
         clock_now += 20 * TN_USEC;
-        if (tcp)
+        if (kind == 't')
             ask_tcp(&flow);
-        else
+        else if (kind == 'u')
             ask_udp(&flow);
+        else
+            ask_connect(&flow);
     }
     return 0; /* the stack stays: callgrind names functions of plugins that are still mapped */
 }
