@@ -180,7 +180,7 @@ int tn_core_path_find(struct tn_self *self, uint8_t family, uint16_t vrf, struct
                       const struct tn_addr *dst, struct tn_path *path)
 {
     struct tn_stack *stack = self->stack;
-    if (tn_likely(path->generation == stack->path_generation && path->kind != TN_PATH_NONE))
+    if (tn_likely(tn_path_valid(self, path)))
         return 0;
     struct path_query q = {.stack = stack, .family = family, .vrf = vrf, .dst = dst, .src = *src};
     int err = find_anew(&q, path);

@@ -47,14 +47,14 @@ static inline bool tn_pool_buffers_beyond(const struct tn_pool *pool, unsigned s
     return tn_pool_buffers_used(pool, size) > pool->buffers[size].limit / 4 * quarters;
 }
 
-/* Whether more than so many quarters of the packets are in use. Queues that wait for a peer to acknowledge stop growing
+/* Whether more than so many quarters of the packets, or of large buffers, are in use. (The other buffers are as many as packets,
+ * and each that is in use has one.) Queues that wait for a peer to acknowledge stop growing
  * at a half, those that wait for a user to read at three quarters; the last quarter is for packets that pass. Without it
  * nothing could be received or sent that would empty the queues. */
 static inline bool tn_pool_beyond(const struct tn_pool *pool, uint32_t quarters)
 {
-    return tn_pool_packets_used(pool) > pool->packets.limit / 4 * quarters ||
-           tn_pool_buffers_beyond(pool, TN_POOL_SMALL, quarters) ||
-           tn_pool_buffers_beyond(pool, TN_POOL_MEDIUM, quarters) ||
+    const uint32_t limit = pool->packets.limit / 4 * quarters;
+    return (tn_unlikely(pool->packets.used > limit) && tn_pool_packets_used(pool) > limit) ||
            tn_pool_buffers_beyond(pool, TN_POOL_LARGE, quarters);
 }
 

@@ -31,6 +31,7 @@ static struct tn_slot *new_slot(struct tn_stack *stack, const char *name, const 
         .plugin = plugin,
         .slot = number,
         .now = &stack->now,
+        .path_generation = &stack->path_generation,
     };
     slot->options = calloc(1, plugin->options_size + 1);
     slot->self.options = slot->options;

@@ -44,15 +44,16 @@ struct tn_rows;
 /* What every function of a plugin is handed first. Its address and its members but `plugin` are the same for
  * as long as the plugin is enabled, across swaps. */
 struct tn_self {
-    const struct tn_core *core;     /* the functions of the core */
-    struct tn_stack *stack;         /* for the core's use */
-    void *state;                    /* the plugin's state: plugin->state_size bytes, zeroed before start() */
-    const void *options;            /* plugin->options_size bytes, written by the core from stack.yaml */
-    uint64_t *counters;             /* plugin->counter_count of them */
-    uint64_t *drops;                /* plugin->drop_count of them */
-    const struct tn_plugin *plugin; /* the code that runs now; the swap is one store to this */
-    uint16_t slot;                  /* the number by which timers, sockets and tables know this plugin */
-    const tn_time *now;             /* for tn_now() */
+    const struct tn_core *core;      /* the functions of the core */
+    struct tn_stack *stack;          /* for the core's use */
+    void *state;                     /* the plugin's state: plugin->state_size bytes, zeroed before start() */
+    const void *options;             /* plugin->options_size bytes, written by the core from stack.yaml */
+    uint64_t *counters;              /* plugin->counter_count of them */
+    uint64_t *drops;                 /* plugin->drop_count of them */
+    const struct tn_plugin *plugin;  /* the code that runs now; the swap is one store to this */
+    uint16_t slot;                   /* the number by which timers, sockets and tables know this plugin */
+    const tn_time *now;              /* for tn_now() */
+    const uint32_t *path_generation; /* for tn_path_valid() */
 };
 
 /* ---- Keys and claims ---- */
@@ -762,6 +763,12 @@ struct tn_core {
 static inline tn_time tn_now(const struct tn_self *self)
 {
     return *self->now;
+}
+
+/* Whether core->path_find() would leave the path as it is. */
+static inline bool tn_path_valid(const struct tn_self *self, const struct tn_path *path)
+{
+    return path->generation == *self->path_generation && path->kind != TN_PATH_NONE;
 }
 
 /* Counting, inline because it is on the path. */

@@ -181,9 +181,12 @@ static inline size_t tn_max(size_t a, size_t b)
  * called rarely (TN_RARE), it is made small rather than fast. */
 #define TN_APART __attribute__((noinline))
 #define TN_RARE  __attribute__((noinline, cold))
+/* One that is called so often that all that it calls is worth a copy in it, but for what is kept apart. */
+#define TN_FLAT __attribute__((flatten))
 #else
 #define TN_APART
 #define TN_RARE
+#define TN_FLAT
 #define TN_PRINTF(fmt, args)
 #define TN_EXPORT
 #define tn_likely(x)   (x)

@@ -231,12 +231,9 @@ static void advance_all(struct tn_self *self, struct tcp_conn *conn, const struc
     tcp_schedule(self, conn);
 }
 
-bool tcp_acknowledge(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
+TN_APART static bool acknowledge_other(struct tn_self *self, struct tcp_conn *conn,
+                                       const struct tcp_segment *seg)
 {
-    if (tcp_usual(is_of_all(conn, seg))) {
-        advance_all(self, conn, seg);
-        return true;
-    }
     struct tcp_delivery delivery = {
         .has_echo = conn->flags & TCP_TIMESTAMPS && seg->has_timestamps,
         .echo = seg->ts_echo,
@@ -263,4 +260,12 @@ bool tcp_acknowledge(struct tn_self *self, struct tcp_conn *conn, const struct t
     if (alive)
         tcp_schedule(self, conn);
     return alive;
+}
+
+bool tcp_acknowledge(struct tn_self *self, struct tcp_conn *conn, const struct tcp_segment *seg)
+{
+    if (!tcp_usual(is_of_all(conn, seg)))
+        return acknowledge_other(self, conn, seg);
+    advance_all(self, conn, seg);
+    return true;
 }

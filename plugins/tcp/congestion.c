@@ -114,7 +114,7 @@ static void remember_window(struct tcp_conn *conn)
 }
 
 /* RFC 5681 §4.1 */
-void tcp_cc_idle(struct tn_self *self, struct tcp_conn *conn)
+TN_RARE void tcp_cc_idle(struct tn_self *self, struct tcp_conn *conn)
 {
     remember_window(conn);
     conn->cwnd = tcp_min32(conn->cwnd, tcp_initial_window(self, conn));

@@ -114,11 +114,9 @@ struct tcp_conn *tcp_take_attended(struct tn_self *self)
     return conn;
 }
 
-void tcp_schedule(struct tn_self *self, struct tcp_conn *conn)
+void tcp_put_on_list(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tcp_state *state = tcp_state(self);
-    if (conn->is_attended || (conn->link.next && !conn->held))
-        return;
     self->core->request_flush(self);
     if (conn->held && state->attended_count < TCP_ATTENDED_MAX) {
         conn->is_attended = true;
@@ -326,6 +324,8 @@ void tcp_update_mss(struct tn_self *self, struct tcp_conn *conn)
 int tcp_find_path(struct tn_self *self, struct tcp_conn *conn)
 {
     struct tn_socket *sock = tcp_socket(conn);
+    if (tn_likely(tn_path_valid(self, &sock->path) && sock->path.mtu == conn->mtu))
+        return 0;
     int error =
         self->core->path_find(self, sock->family, sock->vrf, &sock->local, &sock->remote, &sock->path);
     if (error < 0)

@@ -222,8 +222,13 @@ void tcp_trace_state(struct tn_self *self, const struct tcp_ends *ends, const ch
 uint16_t tcp_default_mss(uint8_t family);
 const char *tcp_state_name(uint8_t state);
 void tcp_set_state(struct tn_self *self, struct tcp_conn *conn, enum tcp_conn_state state);
+void tcp_put_on_list(struct tn_self *self, struct tcp_conn *conn);
 /* The connection is looked at (tcp_output) when this batch ends. */
-void tcp_schedule(struct tn_self *self, struct tcp_conn *conn);
+static inline void tcp_schedule(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (!conn->is_attended && (!conn->link.next || conn->held))
+        tcp_put_on_list(self, conn);
+}
 void tcp_unschedule(struct tcp_conn *conn);
 /* The next connection on the list, taken out of it; NULL: none. */
 struct tcp_conn *tcp_take_first(struct tcp_link *list);

@@ -98,7 +98,8 @@ static void note_timestamp(struct tn_self *self, struct tcp_conn *conn, const st
     conn->ts_recent_at = tcp_clock(self);
 }
 
-static void refuse(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg, enum tcp_drop reason)
+TN_RARE static void refuse(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg,
+                           enum tcp_drop reason)
 {
     /* Data tells that the peer missed an acknowledgement, so it gets one; without data, peers could answer one another
      * for ever. */
@@ -253,8 +254,8 @@ static bool check_sequence(struct tn_self *self, struct tcp_conn *conn, struct t
 
 /* ---- Second: RST ---- */
 
-static void challenge(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg,
-                      enum tcp_drop reason)
+TN_RARE static void challenge(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg,
+                              enum tcp_drop reason)
 {
     if (tcp_ack_limited(self, conn))
         tn_count(self, TCP_CHALLENGE_ACKS);
@@ -285,7 +286,7 @@ static void take_syn(struct tn_self *self, struct tcp_conn *conn, struct tcp_seg
 /* ---- Fifth: ACK ---- */
 
 /* False: the segment is used up, and perhaps the connection has ended. */
-static bool complete_handshake(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+TN_APART static bool complete_handshake(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
     if (!tcp_lt(conn->snd_una, seg->ack) || tcp_lt(conn->snd_nxt, seg->ack)) {
         tcp_reply_reset(self, seg);
@@ -320,7 +321,7 @@ static bool take_ack(struct tn_self *self, struct tcp_conn *conn, struct tcp_seg
 /* ---- The steps ---- */
 
 /* False: the segment is used up, and perhaps the connection has ended. */
-TN_RARE static bool first_to_fourth(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+TN_APART static bool first_to_fourth(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
     if (!check_sequence(self, conn, seg))
         return false;
@@ -344,7 +345,7 @@ static bool is_next(const struct tcp_conn *conn, const struct tcp_segment *seg)
            seg->seq == conn->rcv_nxt && seg->len <= tcp_rcv_wnd(conn);
 }
 
-static void input_synchronized(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+TN_FLAT static void input_synchronized(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
     if (tcp_usual(is_next(conn, seg))) {
         if (!check_timestamps(self, conn, seg))

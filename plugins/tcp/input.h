@@ -5,15 +5,6 @@
 #include "connection.h"
 #include "segment.h"
 
-/* Nearly all segments are the next ones of a connection to which nothing special happens. Where that can be told by a few
- * comparisons, the steps that would find nothing to do are left out (Van Jacobson's header prediction). What is left out must make
- * no difference: a test runs the plugin beside one that is built without (TCP_GENERAL_ONLY). */
-#ifdef TCP_GENERAL_ONLY
-#define tcp_usual(condition) ((condition) && false)
-#else
-#define tcp_usual(condition) tn_likely(condition)
-#endif
-
 /* ---- acknowledge.c ---- */
 
 /* The segment's acknowledgement, SACK blocks and window, in a state from ESTABLISHED on. False: the connection has ended,

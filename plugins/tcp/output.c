@@ -68,8 +68,11 @@ static bool device_full(struct tn_self *self, struct tcp_conn *conn)
 /* How much of `len` octets may go in one packet: a segment, or as many full ones as the congestion window lets go. */
 static uint32_t super_frame(struct tcp_conn *conn, uint32_t len)
 {
-    uint32_t mss = conn->mss, pipe = tcp_pipe(conn);
-    if (len <= mss || conn->cwnd <= pipe + mss || (conn->rare && tcp_urgent_pending(conn)))
+    uint32_t mss = conn->mss;
+    if (len <= mss)
+        return len;
+    uint32_t pipe = tcp_pipe(conn);
+    if (conn->cwnd <= pipe + mss || (conn->rare && tcp_urgent_pending(conn)))
         return tcp_min32(len, mss);
     len = tcp_min32(tcp_min32(len, conn->cwnd - pipe), tcp_super_max(conn));
     return len - len % mss;
@@ -155,7 +158,8 @@ static bool worth_sending(struct tcp_conn *conn, uint32_t len)
         return true;
     if (tcp_socket(conn)->flags & (TN_SOCK_CORK | TN_SOCK_MORE))
         return false;
-    return tcp_socket(conn)->flags & TN_SOCK_NODELAY || !tcp_lt(conn->snd_una, conn->small_end);
+    bool none_small = conn->snd_una == conn->snd_nxt || !tcp_lt(conn->snd_una, conn->small_end);
+    return none_small || tcp_socket(conn)->flags & TN_SOCK_NODELAY;
 }
 
 /* A segment that is larger than others, to see whether it passes (pmtu.c). */
@@ -178,6 +182,8 @@ static void send_new(struct tn_self *self, struct tcp_conn *conn)
         send_mtu_probe(self, conn);
     for (;;) {
         uint32_t queued = unsent(conn);
+        if (queued == 0 && !fin_due(conn))
+            return;
         uint32_t window = usable_window(conn);
         uint32_t len = super_frame(conn, tcp_min32(queued, window));
         bool fin = fin_due(conn) && len == queued && len < window;
@@ -315,7 +321,7 @@ static void acknowledge(struct tn_self *self, struct tcp_conn *conn)
         tcp_deadline(self, conn, &conn->ack_at, tn_now(self) + tcp_options(self)->delayed_ack);
 }
 
-static void output_handshake(struct tn_self *self, struct tcp_conn *conn)
+TN_APART static void output_handshake(struct tn_self *self, struct tcp_conn *conn)
 {
     if (conn->flags & TCP_SYN_DUE) {
         conn->flags &= ~TCP_SYN_DUE;
@@ -326,9 +332,10 @@ static void output_handshake(struct tn_self *self, struct tcp_conn *conn)
     }
 }
 
-static void send_data(struct tn_self *self, struct tcp_conn *conn)
+TN_APART static void send_data(struct tn_self *self, struct tcp_conn *conn)
 {
     uint32_t before = conn->snd_nxt;
+    report_gaps(self, conn);
     if (conn->flight && conn->flight->frto == TCP_FRTO_NEW)
         send_two_new(self, conn);
     if (!conn->flight || conn->flight->frto != TCP_FRTO_SECOND) {
@@ -339,14 +346,38 @@ static void send_data(struct tn_self *self, struct tcp_conn *conn)
         tcp_restart_probe(self, conn);
 }
 
+/* All that waits fits one segment, and nothing else is in flight or to be said: there is nothing that would keep it back but the
+ * device. */
+static bool is_lone(struct tcp_conn *conn)
+{
+    const uint32_t special = TCP_PERSIST | TCP_PROBED | TCP_DSACK | TCP_FIN_QUEUED;
+    const struct tn_socket *sock = tcp_socket(conn);
+    uint32_t queued = sock->tx.bytes;
+    return conn->snd_una == conn->snd_nxt && queued > 0 && queued <= conn->mss && queued <= conn->snd_wnd &&
+           conn->phase == TCP_PHASE_OPEN && !(conn->flags & special) && !conn->rare && !conn->reassembly &&
+           !(sock->flags & (TN_SOCK_CORK | TN_SOCK_MORE)) && !(conn->flight && conn->flight->undo) &&
+           !tcp_pmtu(conn);
+}
+
+static void send_lone(struct tn_self *self, struct tcp_conn *conn)
+{
+    if (device_full(self, conn))
+        return;
+    send_next(self, conn, tcp_socket(conn)->tx.bytes, false);
+    if (conn->snd_nxt != conn->snd_una)
+        tcp_restart_probe(self, conn);
+}
+
 static void output_data(struct tn_self *self, struct tcp_conn *conn)
 {
     tcp_cc_decide(self, conn);
     restart_after_idle(self, conn);
     tcp_tune_send(self, conn);
-    report_gaps(self, conn);
     conn->flags &= ~TCP_CWND_LIMITED;
-    send_data(self, conn);
+    if (tcp_usual(is_lone(conn)))
+        send_lone(self, conn);
+    else
+        send_data(self, conn);
     acknowledge(self, conn);
     wait_for_window(self, conn);
     if (conn->snd_una == conn->snd_nxt)
@@ -354,7 +385,7 @@ static void output_data(struct tn_self *self, struct tcp_conn *conn)
 }
 
 /* No way to the peer at this moment: timers will try again. */
-static void unreachable(struct tn_self *self, struct tcp_conn *conn, int error)
+TN_RARE static void unreachable(struct tn_self *self, struct tcp_conn *conn, int error)
 {
     self->core->socket_soft_error(self, tcp_socket(conn), -error);
     if (conn->flags & TCP_SYN_DUE)

@@ -279,7 +279,7 @@ static void deliver_kept(struct tn_self *self, struct tcp_conn *conn, struct tn_
     tcp_deliver(self, conn, packet);
 }
 
-uint32_t tcp_reassembly_deliver(struct tn_self *self, struct tcp_conn *conn)
+TN_APART uint32_t tcp_reassembly_deliver(struct tn_self *self, struct tcp_conn *conn)
 {
     uint32_t from = conn->rcv_nxt;
     struct tcp_block *block;

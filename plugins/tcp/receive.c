@@ -104,12 +104,8 @@ static bool is_next_data(struct tcp_conn *conn, const struct tcp_segment *seg)
            !(tcp_socket(conn)->flags & TN_SOCK_CLOSED);
 }
 
-void tcp_receive(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+TN_APART static void receive_other(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
 {
-    if (tcp_usual(is_next_data(conn, seg))) {
-        take_in_order(self, conn, seg);
-        return;
-    }
     /* SHLD-3: data for a user who will not read it. */
     if (seg->len > 0 && takes_data(conn->state) && tcp_socket(conn)->flags & TN_SOCK_CLOSED) {
         tn_drop(self, seg->packet, TCP_DROP_AFTER_CLOSE);
@@ -125,6 +121,14 @@ void tcp_receive(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment
         tcp_fin_received(self, conn);
     else if (fin_only)
         tcp_ack_now(self, conn); /* out of order */
+}
+
+void tcp_receive(struct tn_self *self, struct tcp_conn *conn, struct tcp_segment *seg)
+{
+    if (tcp_usual(is_next_data(conn, seg)))
+        take_in_order(self, conn, seg);
+    else
+        receive_other(self, conn, seg);
 }
 
 void tcp_user_received(struct tn_self *self, struct tn_socket *sock)

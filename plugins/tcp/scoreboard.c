@@ -51,7 +51,7 @@ void tcp_flight_reset(struct tn_self *self, struct tcp_conn *conn)
         if (run != &flight->own)
             self->core->slab_free(tcp_state(self)->runs, run);
     }
-    *flight = (struct tcp_flight){.head = NULL};
+    memset(flight, 0, offsetof(struct tcp_flight, own)); /* which is written when it is used */
     flight_init(flight, conn);
 }
 
@@ -191,6 +191,13 @@ bool tcp_runs_append(struct tn_self *self, struct tcp_conn *conn, uint32_t end)
     bool fresh = tail && tail->fate == TCP_FATE_SENT;
     if (fresh && tail->sent == now && !tail->repeated) {
         tail->end = end;
+        return true;
+    }
+    if (!tail) { /* before all others comes its own */
+        flight->own = (struct tcp_run){.sent = now, .start = conn->snd_nxt, .end = end};
+        flight->head = flight->tail = flight->earliest = flight->latest = &flight->own;
+        flight->own_in_use = true;
+        flight->run_count = 1;
         return true;
     }
     struct tcp_run *run = run_new(self, flight, tail);

@@ -77,7 +77,10 @@ static void copy_octets(struct tn_self *self, struct tcp_conn *conn, uint8_t *to
     while (len > 0) {
         assert(from);
         uint32_t n = tcp_min32(len, from->total - offset);
-        self->core->packet_read(from, offset, to, n);
+        if (tn_likely(!from->more))
+            memcpy(to, from->data + offset, n);
+        else
+            self->core->packet_read(from, offset, to, n);
         to += n;
         len -= n;
         offset = 0;
@@ -103,7 +106,7 @@ static struct tn_packet *payload(struct tn_self *self, struct tcp_conn *conn, ui
 
 /* ---- Header ---- */
 
-void tcp_push_header(struct tn_packet *packet, const struct tcp_header *from)
+static inline void push_header(struct tn_packet *packet, const struct tcp_header *from)
 {
     size_t len = sizeof(struct tn_tcp_header) + from->options_len;
     struct tn_tcp_header *header = tn_packet_push(packet, len);
@@ -127,9 +130,15 @@ void tcp_push_header(struct tn_packet *packet, const struct tcp_header *from)
     memcpy(&header->checksum, &pseudo, sizeof(pseudo));
 }
 
-/* Sends the packet, whose data is the payload, as a segment of the connection. */
-static void emit(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *packet,
-                 const struct tcp_header *header)
+void tcp_push_header(struct tn_packet *packet, const struct tcp_header *from)
+{
+    push_header(packet, from);
+}
+
+/* Sends the packet, whose data is the payload, as a segment of the connection. Inline, for it is what each segment that is sent
+ * goes through. */
+static inline void emit(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *packet,
+                        const struct tcp_header *header)
 {
     const struct tn_socket *sock = tcp_socket(conn);
     packet->src = sock->local;
@@ -142,7 +151,7 @@ static void emit(struct tn_self *self, struct tcp_conn *conn, struct tn_packet *
     packet->tos = sock->tos | header->ecn; /* whose last two bits are 0 in a stream's socket */
     packet->flags |= TN_PKT_DONT_FRAGMENT; /* RFC 1191 §3 */
     packet->serial = conn->cause;
-    tcp_push_header(packet, header);
+    push_header(packet, header);
     tn_count(self, TCP_SEGMENTS_OUT);
     self->core->network_output(self, packet, &sock->path); /* what it refuses is lost, and sent again */
 }

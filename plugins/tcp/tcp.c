@@ -84,7 +84,7 @@ static int tcp_reconfigure(struct tn_self *self, struct tn_text *why)
 }
 
 /* Has the connection send. False: its device is full, so it waits for its turn. */
-static bool output_one(struct tn_self *self, struct tcp_conn *conn, bool in_turn)
+TN_FLAT TN_APART static bool output_one(struct tn_self *self, struct tcp_conn *conn, bool in_turn)
 {
     struct tcp_state *state = tcp_state(self);
     state->in_turn = in_turn;

@@ -53,10 +53,11 @@ static bool advances(const struct tcp_conn *conn, uint32_t edge)
     return tcp_le(conn->rcv_adv + least_step(conn), edge);
 }
 
-static bool edge_is_far_out(struct tn_self *self, const struct tcp_conn *conn)
+/* `edge`: the one that there is room for. */
+static bool edge_is_far_out(const struct tcp_conn *conn, uint32_t edge)
 {
     const struct tn_socket *sock = tn_socket_of((void *)conn);
-    return tcp_lt(room_edge(self, conn) + sock->rcvbuf / 8, conn->rcv_adv);
+    return tcp_lt(edge + sock->rcvbuf / 8, conn->rcv_adv);
 }
 
 static uint32_t window_units(struct tn_self *self, const struct tcp_conn *conn)
@@ -68,7 +69,7 @@ static uint32_t window_units(struct tn_self *self, const struct tcp_conn *conn)
         if (tcp_le(conn->rcv_adv, conn->rcv_nxt + units * unit))
             return units;
     }
-    uint32_t rounding = edge_is_far_out(self, conn) ? 0 : unit - 1;
+    uint32_t rounding = edge_is_far_out(conn, edge) ? 0 : unit - 1;
     return (tcp_rcv_wnd(conn) + rounding) >> conn->rcv_scale;
 }
 

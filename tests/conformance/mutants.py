@@ -140,7 +140,7 @@ def main():
     copy_source(root, copy)
     os.environ.update(CCACHE_BASEDIR=str(copy), CCACHE_NOHASHDIR="1")
     if not (binary / "build.ninja").exists():
-        # Without the short way of the usual segment (plugins/tcp/input.h), which would hide what is gone from the long one.
+        # Without the short way of the usual segment (plugins/tcp/tcp.h), which would hide what is gone from the long one.
         subprocess.run(["cmake", "-G", "Ninja", "-S", copy, "-B", binary, "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DTENON_TESTS=ON",
                         "-DCMAKE_C_FLAGS=-DTCP_GENERAL_ONLY"],
                        check=True, stdout=subprocess.DEVNULL)
