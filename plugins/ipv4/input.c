@@ -141,11 +141,10 @@ static int ipv4_check_source(struct tn_self *self, const struct tn_packet *packe
 static struct ipv4_recent *ipv4_recent_place(struct tn_self *self, const struct tn_packet *packet,
                                              uint64_t *pair)
 {
-    const struct tn_ipv4_header *header = (const struct tn_ipv4_header *)(const void *)packet->data;
     static_assert(offsetof(struct tn_ipv4_header, dst) == offsetof(struct tn_ipv4_header, src) + 4,
                   "one word holds both");
     static_assert(IPV4_RECENT_MAX == 256, "eight bits of the product");
-    memcpy(pair, header->src, sizeof(*pair));
+    memcpy(pair, packet->data + offsetof(struct tn_ipv4_header, src), sizeof(*pair));
     return &ipv4_state(self)->recent[(*pair ^ packet->ifindex) * 0x9e3779b97f4a7c15u >> 56];
 }
 
