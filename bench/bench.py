@@ -7,6 +7,8 @@ The load comes from kernel sockets (bench/load) in a network namespace with a de
     tenon-plain the same on a TAP device without offloads
     tenon-packet  the same on the far end of a veth pair (driver: packet); only where it is asked for by name
     lwip        Debian's liblwip on a TAP device (bench/lwip.c), where it is installed
+    reflect     no stack at all: datagrams go back on a TAP device (bench/reflect.c), read and written in batches; reflect-one:
+                one by one. The floor; only where they are asked for by name, and for datagrams alone
 
 A round does every kind of work with every subject, one after the other; figures are medians over the rounds, ratios are to the
 kernel in the same run.
@@ -35,7 +37,8 @@ import isolate  # noqa: E402
 import picture  # noqa: E402
 from harness import BUILD, ROOT, TENON, run  # noqa: E402
 
-LOAD, SERVE, LWIP = (BUILD / "bench" / name for name in ("tenon-load", "tenon-serve", "tenon-lwip"))
+LOAD, SERVE, LWIP, REFLECT = (BUILD / "bench" / f"tenon-{name}" for name in ("load", "serve", "lwip", "reflect"))
+SUBJECTS = ["kernel", "tenon", "tenon-plain", "tenon-packet", "lwip", "reflect", "reflect-one"]
 PLUGINS = f"{BUILD / 'plugins-out'}:{BUILD / 'bench-plugins'}"
 MTU = 1500
 
@@ -194,6 +197,20 @@ class Lwip(Subject):
             self.restart()
 
 
+class Reflector(Subject):
+    def __init__(self, name, address, device, *arguments):
+        super().__init__(name, address)
+        self.device, self.arguments = device, arguments
+
+    def start(self):
+        harness.make_tap(self.device, near_address(self.address) + "/24")
+        self.spawn(REFLECT, self.device, *self.arguments)
+
+    def prepare(self, work):
+        if not work.name.startswith("datagram"):
+            sys.exit(f"{self.name} answers datagrams alone: --works datagram datagram-64")
+
+
 def near_address(address):
     """The load's own in the subject's subnet."""
     return address.rsplit(".", 1)[0] + ".1"
@@ -212,6 +229,9 @@ def subjects(wanted):
         every.append(Tenon("tenon-plain", "10.7.3.2", "tap8", PLAIN))
     if wanted and "tenon-packet" in wanted:
         every.append(TenonOnVeth("tenon-packet", "10.7.5.2", "veth8"))
+    for name, address, device, *arguments in (("reflect", "10.7.6.2", "tap10"), ("reflect-one", "10.7.7.2", "tap11", "one-by-one")):
+        if wanted and name in wanted:
+            every.append(Reflector(name, address, device, *arguments))
     if LWIP.exists():
         every.append(Lwip("lwip", "10.7.4.2"))
     elif not wanted or "lwip" in wanted:
@@ -477,8 +497,8 @@ def arguments():
     parser.add_argument("--seconds", type=float, help="of measuring, each (2)")
     parser.add_argument("--works", nargs="+", choices=[w.name for w in WORKS], metavar="WORK",
                         help="only these: " + ", ".join(w.name for w in WORKS))
-    parser.add_argument("--subjects", nargs="+", choices=["kernel", "tenon", "tenon-plain", "tenon-packet", "lwip"],
-                        metavar="SUBJECT", help="only these: kernel, tenon, tenon-plain, tenon-packet, lwip")
+    parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, metavar="SUBJECT",
+                        help="only these: " + ", ".join(SUBJECTS))
     parser.add_argument("--verify", action="store_true", help="no figures that count, but every byte of bulk transfers is compared")
     parser.add_argument("--verify-bytes", type=int, default=1 << 28, help="how many, each way (256 MiB)")
     parser.add_argument("--profile", action="store_true",
