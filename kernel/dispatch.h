@@ -16,7 +16,10 @@ const struct tn_dispatch_entry *tn_dispatch_find(const struct tn_stack *stack, e
                                                  uint8_t family, uint32_t key);
 
 /* interface.c: interfaces, their queues and ports. */
-void tn_interfaces_receive(struct tn_stack *stack);  /* a budget of frames from each that has some */
+void tn_interfaces_receive(struct tn_stack *stack); /* a budget of frames from each that has some */
+/* Busy polling: every device that had frames since the last calm is taken to have some. */
+void tn_interfaces_look(struct tn_stack *stack);
+void tn_interfaces_calm(struct tn_stack *stack);
 void tn_interfaces_transmit(struct tn_stack *stack); /* what waits for devices */
 
 /* ABI functions (plugin.h). */

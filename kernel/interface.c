@@ -66,7 +66,7 @@ static void watch_ready(struct tn_watch *watch, uint32_t events)
 {
     struct tn_ifc *ifc = tn_container(watch, struct tn_ifc, watch);
     if (events & ~(uint32_t)EPOLLOUT)
-        ifc->readable = true;
+        ifc->readable = ifc->lively = true;
     if (events & EPOLLOUT)
         tn_core_link_writable(&ifc->driver->self, &ifc->pub);
 }
@@ -239,6 +239,22 @@ TN_APART static void receive_looped(struct tn_stack *stack)
             tn_core_drop_packet(stack, packet, TN_CORE_DROP_NO_NETWORK);
     if (tn_unlikely(stack->looped_waiters != 0))
         tell_waiters(stack, &stack->looped_waiters, 0);
+}
+
+void tn_interfaces_look(struct tn_stack *stack)
+{
+    for (uint16_t i = 1; i <= stack->interface_count; i++) {
+        struct tn_ifc *ifc = stack->interfaces[i];
+        if (ifc && ifc->lively && ifc->watch.fd >= 0)
+            ifc->readable = true;
+    }
+}
+
+void tn_interfaces_calm(struct tn_stack *stack)
+{
+    for (uint16_t i = 1; i <= stack->interface_count; i++)
+        if (stack->interfaces[i])
+            stack->interfaces[i]->lively = false;
 }
 
 void tn_interfaces_receive(struct tn_stack *stack)

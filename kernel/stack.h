@@ -136,6 +136,7 @@ struct tn_ifc {
     uint32_t own_mtu;           /* as configured or as the driver found it; pub.mtu may be less */
     struct tn_watch watch;      /* on the device's descriptor; fd -1: none */
     bool readable;              /* has frames to read */
+    bool lively;                /* had some since the stack slept: busy polling looks here */
     bool blocked;               /* the device is full: wait for writable */
     struct tn_packet_queue out; /* waits for the device */
     uint64_t waiters;           /* a bit a slot: transports that go on when the queue is shorter */
@@ -207,6 +208,7 @@ struct tn_stack {
     struct tn_watch stop_watch; /* on it */
     uint8_t poll_doubts;        /* whether busy polling helps (step.c) */
     uint32_t waits_unpolled;    /* since it did not */
+    uint32_t looks;             /* of busy polling, so far */
     bool stepping;              /* a batch is being worked on: nothing may wait */
 
     /* observers */

@@ -100,15 +100,19 @@ static int watch_stop(struct tn_stack *stack)
 
 /* ---- Busy polling ----
  *
- * A processor that is kept busy answers sooner than one that must be woken. But looking in vain is a waste, and where the
- * other side needs the same processor, looking keeps it from what one waits for. So doubts are counted: one more each time
- * that something came soon after the stack had given up and slept, or while another process ran; one less each time that
- * looking was worth it. Where the doubts are many, it is tried once in so many waits. What is there at the first look, or
- * comes long after the last, says nothing. */
+ * A processor that is kept busy answers sooner than one that must be woken. So before it sleeps the stack looks at its devices for
+ * a while. It does so by reading from those that had something since it slept, which is the system call that is needed if there
+ * is something; descriptors in general are asked for now and then.
+ *
+ * But looking in vain is a waste, and where the other side needs the same processor, looking keeps it from what one waits for. So
+ * doubts are counted: one more each time that something came soon after the stack had given up and slept, or while another process
+ * ran; one less each time that looking was worth it. Where the doubts are many, it is tried once in so many waits. What is there
+ * at the first look, or comes long after the last, says nothing. */
 #define DOUBTS_MOST 8
 #define TRY_AGAIN   64            /* waits */
 #define SOON        20            /* times busy_poll */
 #define LOOK_MOST   (4 * TN_USEC) /* a look that takes longer was interrupted */
+#define LOOK_AT_ALL 8             /* looks: one of so many is at all descriptors */
 
 static bool polling_helps(struct tn_stack *stack)
 {
@@ -123,51 +127,63 @@ static void judge_polling(struct tn_stack *stack, bool helped)
         stack->poll_doubts++;
 }
 
-/* Looks at the devices until one has something, at most until `end`. How many have something. */
-static int poll_busily(struct tn_stack *stack, tn_time now, tn_time end)
+/* A batch of what is there without waiting. Whether there was something, or a negative errno. */
+static int look(struct tn_stack *stack)
 {
-    int ready = tn_loop_wait(stack->loop, 0);
-    if (ready != 0)
-        return ready;
-    tn_time last = now;
-    while (ready == 0 && !stack->stop && now < end) {
-        last = now;
+    uint32_t before = stack->serial;
+    int ready = 0;
+    if (++stack->looks % LOOK_AT_ALL == 0)
         ready = tn_loop_wait(stack->loop, 0);
-        now = tn_stack_now(stack);
+    else
+        tn_interfaces_look(stack);
+    if (ready < 0)
+        return ready;
+    work(stack);
+    return ready > 0 || stack->serial != before || stack->work_pending;
+}
+
+/* Looks until there is something, at most until `end`. Whether there was, or a negative errno. */
+static int poll_busily(struct tn_stack *stack, tn_time end)
+{
+    int found = look(stack);
+    if (found != 0)
+        return found;
+    tn_time last = stack->now;
+    while (found == 0 && !stack->stop && stack->now < end) {
+        last = stack->now;
+        found = look(stack);
     }
-    if (ready > 0)
-        judge_polling(stack, now - last <= LOOK_MOST);
+    if (found > 0)
+        judge_polling(stack, stack->now - last <= LOOK_MOST);
+    return found;
+}
+
+static int sleep_and_work(struct tn_stack *stack, tn_time deadline, tn_time now)
+{
+    int ready = tn_loop_wait(stack->loop, deadline == TN_NEVER ? TN_NEVER
+                                          : deadline > now     ? deadline - now
+                                                               : 0);
+    if (ready >= 0 || ready == -EINTR)
+        work(stack);
     return ready;
 }
 
-static int sleep_until(struct tn_stack *stack, tn_time deadline, tn_time now)
-{
-    return tn_loop_wait(stack->loop, deadline == TN_NEVER ? TN_NEVER : deadline > now ? deadline - now : 0);
-}
-
-/* Waits until a device has something, a timer is due or `until` has come. */
-static int wait_for_work(struct tn_stack *stack, tn_time until)
+/* Waits until a device has something, a timer is due or `until` has come, and does what there is to do. 0 or a negative errno. */
+static int wait_and_work(struct tn_stack *stack, tn_time until)
 {
     tn_time deadline = tn_min(tn_stack_deadline(stack), until);
     tn_time now = tn_stack_now(stack), most = stack->plan->busy_poll;
     if (most == 0 || deadline <= now || !polling_helps(stack))
-        return sleep_until(stack, deadline, now);
-    int ready = poll_busily(stack, now, tn_min(deadline, now + most));
-    if (ready != 0)
-        return ready;
+        return tn_min(sleep_and_work(stack, deadline, now), 0);
+    int found = poll_busily(stack, tn_min(deadline, now + most));
+    if (found != 0)
+        return tn_min(found, 0);
     now = tn_stack_now(stack);
-    ready = sleep_until(stack, deadline, now);
-    if (ready > 0 && tn_stack_now(stack) - now < SOON * most)
+    tn_interfaces_calm(stack);
+    found = sleep_and_work(stack, tn_min(tn_stack_deadline(stack), until), now);
+    if (found > 0 && stack->now - now < SOON * most)
         judge_polling(stack, false);
-    return ready;
-}
-
-static int wait_and_work(struct tn_stack *stack, tn_time until)
-{
-    int err = wait_for_work(stack, until);
-    if (err >= 0 || err == -EINTR)
-        work(stack);
-    return err < 0 ? err : 0;
+    return tn_min(found, 0);
 }
 
 int tn_stack_wait(struct tn_stack *stack, tn_time until)

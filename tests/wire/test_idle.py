@@ -1,5 +1,6 @@
 """What a stack takes while nothing happens, and how it waits: by sleeping, or with busy-poll by looking."""
 
+import os
 import pathlib
 import socket
 import time
@@ -21,6 +22,10 @@ def status(process, name):
 
 
 class Idle(unittest.TestCase):
+    def setUp(self):
+        self.processors = os.sched_getaffinity(0)
+        self.addCleanup(os.sched_setaffinity, 0, self.processors)
+
     def start(self, stack_options=""):
         config = harness.CONFIG.replace("stack:\n", "stack:\n" + stack_options, 1)
         self.assertIn(stack_options, config)
@@ -29,6 +34,12 @@ class Idle(unittest.TestCase):
         stack = harness.Stack(config)
         self.addCleanup(stack.stop)
         return stack
+
+    def share(self, stack, same):
+        """Has the stack run on the same processor as this program, or on another."""
+        here, *others = sorted(self.processors)
+        os.sched_setaffinity(0, {here})
+        os.sched_setaffinity(stack.process.pid, {here if same else others[0]})
 
     def ask_often(self, stack):
         """How often the stack slept while it was asked, again and again."""
@@ -47,8 +58,16 @@ class Idle(unittest.TestCase):
     def test_without_busy_poll_it_sleeps_between_requests(self):
         self.assertGreater(self.ask_often(self.start("  busy-poll: 0us\n")), REQUESTS * 3 // 4)
 
-    def test_with_busy_poll_it_does_not(self):
+    def test_busy_poll_is_given_up_where_the_other_side_needs_the_processor(self):
         stack = self.start("  busy-poll: 10ms\n")
+        self.share(stack, same=True)
+        self.assertGreater(self.ask_often(stack), REQUESTS // 2)
+
+    def test_with_busy_poll_it_does_not(self):
+        if len(self.processors) < 2:
+            self.skipTest("there is one processor only")
+        stack = self.start("  busy-poll: 10ms\n")
+        self.share(stack, same=False)
         self.assertLess(self.ask_often(stack), REQUESTS // 2)
         # When nothing comes it sleeps, and it ends when it is told.
         time.sleep(0.1)
