@@ -11,7 +11,7 @@
 #define TAP_COPY_SHORT  256  /* what is at most copied out of a spare packet of an Ethernet frame's size */
 #define TAP_COPY_LONG   1856 /* … of a large one: fits a medium buffer */
 #define TAP_WINDOW_MAX  32   /* frames that are asked for at once */
-#define TAP_WINDOW_LONG 8    /* … where each needs a large buffer */
+#define TAP_WINDOW_LONG 16   /* … where each needs a large buffer */
 
 #define TAP_COUNTERS(X)                                                                     \
     X(READ_ERRORS, "read-errors", "Reads that failed and let the device rest for a second") \

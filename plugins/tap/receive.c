@@ -6,7 +6,8 @@
  * small frames from holding large buffers. The last spare packet is never given away.
  *
  * How many frames are asked for at once (the window) follows how many there were: twice as many when all were there, else one
- * more than were. A read that finds nothing costs little in a batch, and a system call alone. */
+ * more than were, and at least half as many as before. A read that finds nothing costs little in a batch, and a system call
+ * alone. */
 #include <errno.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -22,20 +23,28 @@
 
 /* Reads for one batch. */
 struct tap_reads {
-    struct tn_vnet_header headers[TAP_WINDOW_MAX];
-    struct iovec iov[TAP_WINDOW_MAX][2];
+    struct iovec iov[TAP_WINDOW_MAX];
     struct tn_io ios[TAP_WINDOW_MAX];
 };
 
 /* ---- Spare packets ---- */
 
-/* Provides as many as `count` if there are. How many there are, at most `count`. */
+static void tap_trim_spares(struct tn_self *self, struct tap_link *link, unsigned count)
+{
+    while (link->spare_count > count)
+        self->core->packet_free(self, link->spares[--link->spare_count]);
+}
+
+/* Provides as many as `count` if there are. Where there are not, others need them, too: half of them go back. How many there
+ * are, at most `count`. */
 static unsigned tap_fill_spares(struct tn_self *self, struct tap_link *link, unsigned count)
 {
     while (link->spare_count < count) {
         struct tn_packet *packet = self->core->packet_new(self, link->spare_size);
-        if (!packet)
+        if (!packet) {
+            tap_trim_spares(self, link, (link->spare_count + 1) / 2);
             break;
+        }
         link->spares[link->spare_count++] = packet;
     }
     return tn_min(count, link->spare_count);
@@ -48,12 +57,6 @@ static void tap_close_gaps(struct tap_link *link)
     for (unsigned from = 0; to < link->spare_count; from++)
         if (link->spares[from])
             link->spares[to++] = link->spares[from];
-}
-
-static void tap_trim_spares(struct tn_self *self, struct tap_link *link, unsigned count)
-{
-    while (link->spare_count > count)
-        self->core->packet_free(self, link->spares[--link->spare_count]);
 }
 
 void tap_free_spares(struct tn_self *self, struct tap_link *link)
@@ -114,15 +117,15 @@ static void tap_carry_up(struct tn_self *self, struct tn_interface *ifc, const s
 
 /* ---- A batch ---- */
 
+/* Each frame with its header in one piece, which costs less than two: the header comes to lie in the spare packet's headroom. */
 static void tap_read(struct tn_self *self, const struct tap_link *link, struct tap_reads *reads,
                      unsigned count)
 {
+    size_t header = link->vnet ? sizeof(struct tn_vnet_header) : 0;
     for (unsigned i = 0; i < count; i++) {
-        struct iovec *iov = reads->iov[i];
-        iov[0] = (struct iovec){.iov_base = &reads->headers[i], .iov_len = sizeof(reads->headers[i])};
-        iov[1] = (struct iovec){.iov_base = link->spares[i]->data, .iov_len = link->spares[i]->len};
-        reads->ios[i] =
-            (struct tn_io){.fd = link->fd, .count = link->vnet ? 2 : 1, .iov = link->vnet ? iov : iov + 1};
+        const struct tn_packet *spare = link->spares[i];
+        reads->iov[i] = (struct iovec){.iov_base = spare->data - header, .iov_len = spare->len + header};
+        reads->ios[i] = (struct tn_io){.fd = link->fd, .count = 1, .iov = &reads->iov[i]};
     }
     self->core->io(self, reads->ios, count);
 }
@@ -148,9 +151,11 @@ static unsigned tap_receive_some(struct tn_self *self, struct tn_interface *ifc,
         }
         found++;
         *bytes += (size_t)len;
+        struct tn_vnet_header vnet;
+        memcpy(&vnet, reads.iov[i].iov_base, sizeof(vnet));
         struct tn_packet *packet = tap_take_frame(self, link, i, (size_t)len);
         if (packet)
-            tap_carry_up(self, ifc, &reads.headers[i], packet);
+            tap_carry_up(self, ifc, &vnet, packet);
         else
             self->drops[TAP_DROP_NO_MEMORY]++;
     }
@@ -167,6 +172,13 @@ static bool tap_expects_one(const struct tap_link *link)
     return link->lone >= TAP_LONE_MANY && link->lone % TAP_LONE_PROBE != 0;
 }
 
+/* `found` of the `asked` frames were there. */
+static void tap_resize_window(struct tap_link *link, unsigned asked, unsigned found)
+{
+    unsigned window = found == asked ? 2 * asked : tn_max(found + 1, asked / 2);
+    link->window = (uint8_t)tn_min(window, link->window_max);
+}
+
 unsigned tap_receive(struct tn_self *self, struct tn_interface *ifc, unsigned budget)
 {
     struct tap_link *link = ifc->link;
@@ -177,9 +189,11 @@ unsigned tap_receive(struct tn_self *self, struct tn_interface *ifc, unsigned bu
         unsigned window = lone ? 1 : tn_min(link->window, budget - count);
         unsigned found = tap_receive_some(self, ifc, window, &bytes);
         count += found;
-        link->window = (uint8_t)tn_min(found == window ? 2 * window : found + 1, link->window_max);
+        tap_resize_window(link, window, found);
         if (found < window || lone) {
-            link->lone = count == 1 ? (uint8_t)(link->lone + 1) : 0;
+            if (count > 0)
+                link->lone = count == 1 ? (uint8_t)(link->lone + 1) : 0;
+            tap_trim_spares(self, link, 2 * link->window); /* more will not be needed soon */
             return count;
         }
     }
