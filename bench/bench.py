@@ -5,6 +5,7 @@ The load comes from kernel sockets (bench/load) in a network namespace with a de
     kernel      echo, discard, daytime and chargen on kernel sockets (bench/serve.c) at the far end of a veth pair
     tenon       `tenon run` on a TAP device
     tenon-plain the same on a TAP device without offloads
+    tenon-one, tenon-plain-one  the same with a system call for each frame (io-uring: no); only where they are asked for by name
     tenon-packet  the same on the far end of a veth pair (driver: packet); only where it is asked for by name
     lwip        Debian's liblwip on a TAP device (bench/lwip.c), where it is installed
     reflect     no stack at all: datagrams go back on a TAP device (bench/reflect.c), read and written in batches; reflect-one:
@@ -38,7 +39,7 @@ import picture  # noqa: E402
 from harness import BUILD, ROOT, TENON, run  # noqa: E402
 
 LOAD, SERVE, LWIP, REFLECT = (BUILD / "bench" / f"tenon-{name}" for name in ("load", "serve", "lwip", "reflect"))
-SUBJECTS = ["kernel", "tenon", "tenon-plain", "tenon-packet", "lwip", "reflect", "reflect-one"]
+SUBJECTS = ["kernel", "tenon", "tenon-plain", "tenon-one", "tenon-plain-one", "tenon-packet", "lwip", "reflect", "reflect-one"]
 PLUGINS = f"{BUILD / 'plugins-out'}:{BUILD / 'bench-plugins'}"
 MTU = 1500
 
@@ -70,7 +71,7 @@ CONFIG = """\
 stack:
   name: {name}
   control: {{control}}
-interfaces:
+{stack}interfaces:
   {device}:
     driver: {driver}
 {options}    addresses: [{address}/24]
@@ -149,13 +150,13 @@ class Kernel(Subject):
 class Tenon(Subject):
     driver = "tap"
 
-    def __init__(self, name, address, device, options=""):
+    def __init__(self, name, address, device, options="", stack=""):
         super().__init__(name, address)
-        self.device, self.options = device, options
+        self.device, self.options, self.section = device, options, stack
 
     def start(self):
-        config = CONFIG.format(name=self.name, device=self.device, options=self.options, address=self.address, arp="",
-                               driver=self.driver)
+        config = CONFIG.format(name=self.name, device=self.device, options=self.options, stack=self.section,
+                               address=self.address, arp="", driver=self.driver)
         self.stack = harness.Stack(config, plugin_path=PLUGINS)
         self.process = self.stack.process
         harness.configure_tap(self.near_device(), near_address(self.address) + "/24")
@@ -220,6 +221,7 @@ def wait_for_ping(address):
     harness.wait_until(lambda: run("ping", "-c", "1", "-W", "1", address, check=False).returncode == 0, 15, f"{address} answers")
 
 
+ONE_BY_ONE = "  io-uring: no\n"
 PLAIN = "".join(f"    {name}: off\n" for name in ("checksum-offload", "segmentation-offload"))
 
 
@@ -227,6 +229,10 @@ def subjects(wanted):
     every = [Kernel("kernel", "10.7.1.2"), Tenon("tenon", "10.7.2.2", "tap7")]
     if "offload" in run(TENON, "describe", "tap", env={**os.environ, "TENON_PLUGIN_PATH": PLUGINS}).stdout:
         every.append(Tenon("tenon-plain", "10.7.3.2", "tap8", PLAIN))
+    if wanted and "tenon-one" in wanted:
+        every.append(Tenon("tenon-one", "10.7.8.2", "tap12", stack=ONE_BY_ONE))
+    if wanted and "tenon-plain-one" in wanted:
+        every.append(Tenon("tenon-plain-one", "10.7.9.2", "tap13", PLAIN, ONE_BY_ONE))
     if wanted and "tenon-packet" in wanted:
         every.append(TenonOnVeth("tenon-packet", "10.7.5.2", "veth8"))
     for name, address, device, *arguments in (("reflect", "10.7.6.2", "tap10"), ("reflect-one", "10.7.7.2", "tap11", "one-by-one")):

@@ -1,7 +1,7 @@
 """The comparison as an SVG: a group of bars for each kind of work, as ratios to the kernel's figure."""
 
 COLOURS = {"kernel": "#9aa0a6", "tenon": "#1a73e8", "tenon-plain": "#8ab4f8", "tenon-packet": "#7a5195", "lwip": "#e8a33d",
-           "reflect": "#8c8c8c", "reflect-one": "#c4c4c4"}
+           "tenon-one": "#0d47a1", "tenon-plain-one": "#5c8fd6", "reflect": "#8c8c8c", "reflect-one": "#c4c4c4"}
 LEFT, TOP, WIDTH, BAR, GAP = 260, 64, 560, 13, 16
 MOST = 3.0  # ratios beyond are cut, and written
 
