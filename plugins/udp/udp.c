@@ -3,45 +3,14 @@
  * Takes IP protocol 17 of every address family.
  *     In: length and checksum are checked, the core finds the socket, and the payload joins its receive
  * queue. Where there is no socket, the sender is told "port unreachable". Out: eight bytes of header go
- * before the payload; the checksum is left to the device, or to the core. Errors: what the network says of a
+ * before the payload; the checksum is left to the device, or to the core (output.c). Errors: what the network says of a
  * datagram goes to the connected socket that sent it. Sockets have no state here beyond what the core keeps:
  * ports, addresses, queues. */
 #include "tenon/proto/udp.h"
 
 #include <errno.h>
 
-#include "tenon/plugin.h"
-
-#define UDP_COUNTERS(X)                                                                              \
-    X(DATAGRAMS_IN, "datagrams-in", "Datagrams delivered to sockets")                                \
-    X(DATAGRAMS_OUT, "datagrams-out", "Datagrams sent")                                              \
-    X(NO_CHECKSUM_IN, "no-checksum-in", "Datagrams received whose sender had made no checksum")      \
-    X(ERRORS_HARD, "errors-hard", "Reports from the network that a datagram could not be delivered") \
-    X(ERRORS_SOFT, "errors-soft", "Reports from the network of trouble that may pass")               \
-    X(ERRORS_UNMATCHED, "errors-unmatched", "Reports from the network that belong to no socket")
-
-#define UDP_DROPS(X)                                                                           \
-    X(TRUNCATED, "truncated", "Shorter than a UDP header")                                     \
-    X(BAD_LENGTH, "bad-length", "The length field disagrees with the packet's length")         \
-    X(BAD_CHECKSUM, "bad-checksum", "The checksum is wrong")                                   \
-    X(NO_CHECKSUM, "no-checksum", "There is no checksum, and this address family demands one") \
-    X(NO_SOCKET, "no-socket", "Nobody listens on that port")                                   \
-    X(QUEUE_FULL, "queue-full", "The socket's receive queue was full")                         \
-    X(NO_MEMORY, "no-memory", "There was no packet buffer to send from, or to cut a super-frame with")
-
-#define UDP_COUNTER_ID(id, name, help) UDP_##id,
-#define UDP_DROP_ID(id, name, help)    UDP_DROP_##id,
-enum {
-    UDP_COUNTERS(UDP_COUNTER_ID) UDP_COUNTER_COUNT
-};
-enum {
-    UDP_DROPS(UDP_DROP_ID) UDP_DROP_COUNT,
-    UDP_OK = -1 /* no reason to drop */
-};
-
-struct udp_options {
-    int64_t receive_buffer;
-};
+#include "udp.h"
 
 /* ---- In ---- */
 
@@ -234,34 +203,6 @@ static void udp_error(struct tn_self *self, const struct tn_net_error *error)
 
 /* ---- Out ---- */
 
-/* A copy in the packet's stead, whose bytes are shared or which has too little room for headers. NULL: dropped. */
-TN_APART static struct tn_packet *udp_own(struct tn_self *self, struct tn_packet *packet)
-{
-    struct tn_packet *copy = self->core->packet_copy(self, packet);
-    if (copy)
-        self->core->packet_free(self, packet);
-    else
-        tn_drop(self, packet, UDP_DROP_NO_MEMORY);
-    return copy;
-}
-
-static void udp_push_header(struct tn_packet *packet)
-{
-    struct tn_udp_header *udp = tn_packet_push(packet, sizeof(*udp));
-    uint16_t len = (uint16_t)packet->total;
-    /* To be completed over the datagram; a sum of zero then becomes 0xffff, which is the same in ones'
-     * complement and does not say "none" (RFC 768). */
-    uint16_t sum = tn_sum_fold(tn_sum_pseudo(&packet->src, &packet->dst, TN_IPPROTO_UDP, len));
-    udp->src_port = tn_to_be16(packet->src_port);
-    udp->dst_port = tn_to_be16(packet->dst_port);
-    udp->len = tn_to_be16(len);
-    memcpy(&udp->checksum, &sum, sizeof(sum));
-    packet->transport = tn_packet_offset(packet);
-    packet->checksum = TN_CHECKSUM_PARTIAL;
-    packet->csum_start = packet->transport;
-    packet->csum_offset = offsetof(struct tn_udp_header, checksum);
-}
-
 static size_t udp_header_length(struct tn_self *self, struct tn_cursor header)
 {
     return tn_left(&header) < sizeof(struct tn_udp_header) ? 0 : sizeof(struct tn_udp_header);
@@ -287,14 +228,7 @@ static int udp_send(struct tn_self *self, struct tn_socket *sock, struct tn_pack
     bool too_long = packet->total > UINT16_MAX - sizeof(struct tn_udp_header);
     if (tn_unlikely(too_long || packet->dst_port == 0)) /* as source, port 0 is legal; nobody can be there */
         return udp_refuse_to_send(self, packet, too_long ? -EMSGSIZE : -EINVAL);
-    if (tn_unlikely(!tn_packet_writable(packet) || tn_packet_headroom(packet) < TN_HEADROOM)) {
-        packet = udp_own(self, packet);
-        if (!packet)
-            return -ENOBUFS;
-    }
-    udp_push_header(packet);
-    tn_count(self, UDP_DATAGRAMS_OUT);
-    return self->core->network_output(self, packet, path);
+    return udp_output(self, packet, path);
 }
 
 /* ---- Sockets ---- */
@@ -361,15 +295,27 @@ static const struct tn_transport_ops udp_transport = {
 };
 
 static const struct tn_plugin udp_plugin = {
-    TN_PLUGIN_HEADER,           .name = "udp",
-    .version = "0.1.0",         .kind = "transport",
-    .schema = "udp/1",          .options_size = sizeof(struct udp_options),
-    .claims = udp_claims,       .claim_count = TN_ARRAY_SIZE(udp_claims),
-    .options = udp_option_list, .option_count = TN_ARRAY_SIZE(udp_option_list),
-    .inputs = udp_inputs,       .input_count = TN_ARRAY_SIZE(udp_inputs),
-    .counters = udp_counters,   .counter_count = TN_ARRAY_SIZE(udp_counters),
-    .drops = udp_drops,         .drop_count = TN_ARRAY_SIZE(udp_drops),
-    .describe = udp_describe,   .transport = &udp_transport,
+    TN_PLUGIN_HEADER,
+    .name = "udp",
+    .version = "0.1.0",
+    .kind = "transport",
+    .schema = "udp/2",
+    .state_size = sizeof(struct udp_state),
+    .options_size = sizeof(struct udp_options),
+    .claims = udp_claims,
+    .claim_count = TN_ARRAY_SIZE(udp_claims),
+    .options = udp_option_list,
+    .option_count = TN_ARRAY_SIZE(udp_option_list),
+    .inputs = udp_inputs,
+    .input_count = TN_ARRAY_SIZE(udp_inputs),
+    .counters = udp_counters,
+    .counter_count = TN_ARRAY_SIZE(udp_counters),
+    .drops = udp_drops,
+    .drop_count = TN_ARRAY_SIZE(udp_drops),
+    .describe = udp_describe,
+    .transport = &udp_transport,
+    .flush = udp_send_held,
+    .stop = udp_drop_held,
 };
 
 const struct tn_plugin *tn_plugin_entry(void)

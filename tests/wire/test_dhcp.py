@@ -297,7 +297,7 @@ class Lies(DhcpCase):
         self.lie(lambda m: [reply(m, OFFER) for _ in range(200)])
         wait_until(lambda: self.counter("requests") >= 2, 15, "asked for one of them, twice")
         self.assertGreater(self.stack.drops()[("dhcp", "unexpected")], 100)
-        self.assertLessEqual(self.stack.usage()["packets"], 2)  # the driver keeps a spare one
+        self.assertLessEqual(self.stack.usage()["packets"], 32)  # the driver keeps spare ones
 
 
 if __name__ == "__main__":

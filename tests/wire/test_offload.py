@@ -98,6 +98,8 @@ class Router(harness.StackCase):
         self.assertGreater(self.stack.counter("tcp", "super-frames-out"), 10)
         self.assertGreater(len(self.frames(path, "tcp.len == 1448")), 500)
         self.assertGreater(len(self.frames(path, "udp")), 8)
+        self.assertGreaterEqual(self.stack.counter("udp", "joined-out"), 4)
+        self.assertEqual(len(self.frames(path, "udp.length == 508")), 4 + 1)
         self.assertEqual(self.frames(path, "frame.len > 1514"), [])
         self.assertEqual(self.frames(path, "ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0"), [])
         self.assertEqual(self.frames(path, "tcp.analysis.retransmission || tcp.analysis.lost_segment"), [])
