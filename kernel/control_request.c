@@ -188,12 +188,13 @@ static void do_reload(const struct request *q)
 
 /* ---- call ---- */
 
-/* The plugin that has the command, when the asker does not say which. */
+/* Who has the command, the core or a plugin, when the asker does not say. */
 static struct tn_slot *slot_with_command(struct tn_stack *stack, const char *command)
 {
-    for (size_t i = 1; i < TN_SLOTS_MAX; i++) {
+    for (size_t i = TN_SLOT_CORE; i < TN_SLOTS_MAX; i++) {
         struct tn_slot *slot = stack->slots[i];
-        for (size_t c = 0; slot && slot->started && c < slot->self.plugin->command_count; c++)
+        bool runs = slot && (i == TN_SLOT_CORE || slot->started);
+        for (size_t c = 0; runs && c < slot->self.plugin->command_count; c++)
             if (strcmp(slot->self.plugin->commands[c].name, command) == 0)
                 return slot;
     }

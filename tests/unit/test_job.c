@@ -202,6 +202,8 @@ static void plugin_need_not_be_named(void **state)
     struct fixture *f = *state;
     request(f, "{\"cmd\":\"call\",\"command\":\"answer\"}");
     assert_int_equal(number(answer(f), "number"), -1);
+    request(f, "{\"cmd\":\"call\",\"command\":\"resolve\"}"); /* the core's */
+    assert_non_null(strstr(text(answer(f), "error"), "resolve needs \"name\""));
     request(f, "{\"cmd\":\"call\",\"command\":\"dance\"}");
     assert_non_null(strstr(text(answer(f), "error"), "no plugin that runs here has a command 'dance'"));
 }
