@@ -178,7 +178,11 @@ static void announce(struct tn_stack *stack, const char *control)
     {
         tn_text_add(&t, "%s %s (%s) ", i ? ";" : "", json_string_value(json_object_get(row, "name")),
                     json_string_value(json_object_get(row, "driver")));
-        add_value(&t, json_object_get(row, "addresses"));
+        const json_t *addresses = json_object_get(row, "addresses");
+        if (json_array_size(addresses))
+            add_value(&t, addresses);
+        else
+            tn_text_add(&t, "without an address");
     }
     json_array_foreach(plugins, i, row)
     {
@@ -347,7 +351,8 @@ const struct verb verb_run = {
         "Examples:\n"
         "  sudo tenon run etc/stack.yaml\n"
         "  sudo tenon run --trace --user nobody etc/stack.yaml\n"
-        "  ip tuntap add tap7 mode tap user $USER && tenon run etc/stack.yaml\n\n"
+        "  sudo ip tuntap add tap7 mode tap user $USER && sudo ip link set tap7 up && tenon run "
+        "etc/stack.yaml\n\n"
         "Exit codes: 0 ended as asked, 1 it could not start or failed, 2 wrong usage or configuration.\n",
     .run = run,
 };

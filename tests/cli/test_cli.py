@@ -311,6 +311,10 @@ class Run(Case):
         process = self.start(text="stack: { name: NAME }\n")
         self.assertEqual(process.announced, f"cli runs: no interfaces; control {self.control()}; pid {process.pid}")
 
+    def test_announces_an_interface_that_has_no_address_yet(self):
+        process = self.start(text=CONFIG.replace("    addresses: [10.0.7.7/24]\n", ""))
+        self.assertIn("cli runs: h0 (host) without an address; control", process.announced)
+
     def test_reload_is_logged_whoever_asks(self):
         process = self.start()
         path = self.config(text=CONFIG.replace("10.0.7.7/24", "10.0.7.7/24, 10.0.7.9/24, 10.0.7.10/24"))
