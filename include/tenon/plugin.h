@@ -186,8 +186,8 @@ struct tn_link_ops {
      * consumed, the core keeps it and asks again when core->link_writable() or the descriptor says so. Another negative
      * errno: it could not be sent; the packet is consumed and the driver has counted why. */
     int (*transmit)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *packet);
-    /* Sends several frames, the first one first: results[i] becomes what transmit() would have returned for packets[i]. May be
-     * NULL: transmit() is called for each. */
+    /* Sends several frames, the first one first: results[i] becomes what transmit() would have returned for packets[i], and packets
+     * are consumed as there; any of them may be -EAGAIN. May be NULL: transmit() is called for each. */
     void (*transmit_batch)(struct tn_self *self, struct tn_interface *ifc, struct tn_packet *const *packets,
                            int *results, unsigned count);
 };
@@ -480,7 +480,7 @@ TN_EXPORT const struct tn_plugin *tn_plugin_entry(void);
 struct tn_core {
     uint32_t size; /* sizeof(struct tn_core) of the running core */
 
-    /* Time and chance. now: monotonic, the time of the current batch. wall: nanoseconds since 1970. */
+    /* Time and chance. now: monotonic, the time of the current batch (on the path: tn_now()). wall: nanoseconds since 1970. */
     tn_time (*now)(struct tn_self *self);
     int64_t (*wall)(struct tn_self *self);
     uint64_t (*random)(struct tn_self *self);
