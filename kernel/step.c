@@ -178,6 +178,8 @@ static int wait_and_work(struct tn_stack *stack, tn_time until)
     int found = poll_busily(stack, tn_min(deadline, now + most));
     if (found != 0)
         return tn_min(found, 0);
+    if (stack->now >= deadline)
+        return 0; /* it came while the stack looked, and what a timer did may be what the caller waits for */
     now = tn_stack_now(stack);
     tn_interfaces_calm(stack);
     found = sleep_and_work(stack, tn_min(tn_stack_deadline(stack), until), now);

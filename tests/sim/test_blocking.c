@@ -24,7 +24,8 @@ static int start(void **state)
     env.plugin_path = TN_TEST_PLUGIN_DIR;
     static const char yaml[] = "interfaces: { h0: { driver: host, mode: ip, addresses: [10.0.0.1/24] } }\n"
                                "protocols: { rawip: {}, ipv4: {}, icmp: {}, udp: {}, tcp: {} }\n"
-                               "services: { echo: { listen: [tcp/7, udp/7] } }\n";
+                               "services: { echo: { listen: [tcp/7, udp/7] } }\n"
+                               "stack: { busy-poll: 10ms }\n";
     if (tn_stack_create(&env, yaml, "stack.yaml", &stack, &error) < 0)
         fail_msg("%s", error.text);
     return 0;
@@ -179,6 +180,21 @@ static void poll_waits(void **state)
     tn_close(stack, fd);
 }
 
+/* Also where it is due while the stack still looks at its devices before it sleeps. */
+static void wait_ends_with_a_timer(void **state)
+{
+    int fd = tn_socket(stack, AF_INET, SOCK_STREAM, 0);
+    tn_time timeout = tn_stack_now(stack) + TN_SEC; /* (or one of those that follow) */
+    assert_int_equal(connect_to(fd, "10.0.0.2", 7), -EINPROGRESS); /* where nobody is: it asks again and again */
+    while (tn_stack_step(stack) || tn_stack_deadline(stack) < timeout - TN_MSEC / 2 ||
+           tn_stack_deadline(stack) > tn_stack_now(stack) + 2 * TN_MSEC)
+        ;
+    tn_time late = tn_stack_now(stack) + 900 * TN_MSEC; /* but before the timeout that comes next */
+    assert_int_equal(tn_stack_wait(stack, late), 0);
+    assert_true(tn_stack_now(stack) < late);
+    tn_close(stack, fd);
+}
+
 static void stop_it(int signal)
 {
     tn_stack_stop(stack);
@@ -259,6 +275,7 @@ int main(void)
         TEST(refused_connect_says_so),
         TEST(accepted_connections_block_as_their_listener),
         TEST(poll_waits),
+        TEST(wait_ends_with_a_timer),
         TEST(signal_ends_the_wait),
         TEST(callback_does_not_wait),
         TEST(socket_closed_while_it_waits_is_ebadf),
