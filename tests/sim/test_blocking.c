@@ -185,7 +185,8 @@ static void wait_ends_with_a_timer(void **state)
 {
     int fd = tn_socket(stack, AF_INET, SOCK_STREAM, 0);
     tn_time timeout = tn_stack_now(stack) + TN_SEC; /* (or one of those that follow) */
-    assert_int_equal(connect_to(fd, "10.0.0.2", 7), -EINPROGRESS); /* where nobody is: it asks again and again */
+    assert_int_equal(connect_to(fd, "10.0.0.2", 7),
+                     -EINPROGRESS); /* where nobody is: it asks again and again */
     while (tn_stack_step(stack) || tn_stack_deadline(stack) < timeout - TN_MSEC / 2 ||
            tn_stack_deadline(stack) > tn_stack_now(stack) + 2 * TN_MSEC)
         ;
