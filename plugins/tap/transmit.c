@@ -122,4 +122,8 @@ void tap_transmit_batch(struct tn_self *self, struct tn_interface *ifc, struct t
         for (unsigned i = 0; i < writes.count; i++, done++)
             results[done] = tap_written(self, ifc, packets[done], writes.ios[i].result);
     }
+    /* The device may have gone in the middle: then nothing that it had no room for will ever be asked for again. */
+    for (unsigned i = 0; i < count && link->gone; i++)
+        if (results[i] == -EAGAIN)
+            results[i] = tap_written(self, ifc, packets[i], -EBADFD);
 }

@@ -14,7 +14,7 @@ IDLE = 5000
 
 # Instructions from the frame that comes in at a host link to the answer (connect: for a connection's three frames), checksums in
 # software, by gcc 12 to 14 on x86-64.
-LIMITS = {"connect": 13900, "tcp": 3680, "udp": 1465}
+LIMITS = {"connect": 14210, "tcp": 3120, "udp": 1530}
 # Connections that do nothing may cost the others at most that much, times.
 IDLE_LIMIT = 1.1
 
