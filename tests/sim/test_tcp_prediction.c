@@ -19,7 +19,7 @@
 #include "tenon/proto/tcp.h"
 #include "tenon/sim.h"
 
-#define CONVERSATIONS 100
+#define CONVERSATIONS 30
 #define STEPS         200
 #define PACKET_MAX    2000
 #define PORT          7
