@@ -170,37 +170,37 @@ static int read_log(struct tn_plan_reader *r, const struct tn_yaml_node *node)
     return read_level(r, node, "");
 }
 
+/* A value of the kind that an option would be of; `expected` says what was. */
+static int read_value(struct tn_plan_reader *r, const struct tn_yaml_node *node,
+                      const struct tn_manifest_option *kind, const char *expected, struct tn_value *value)
+{
+    const char *text = tn_plan_scalar(r, node, expected);
+    char room[128];
+    struct tn_text why = tn_text_init(room, sizeof(room));
+    if (!text)
+        return -EINVAL;
+    return tn_value_parse(kind, text, value, &why) ? tn_plan_fail_kind(r, node, expected) : 0;
+}
+
 static int read_busy_poll(struct tn_plan_reader *r, const struct tn_yaml_node *node)
 {
     const struct tn_manifest_option duration = {
         .type = TN_OPTION_DURATION, .has_range = true, .min = 0, .max = BUSY_POLL_MAX};
-    static const char expected[] = "a duration such as 50us, 10ms at most";
-    const char *text = tn_plan_scalar(r, node, expected);
-    char room[128];
-    struct tn_text why = tn_text_init(room, sizeof(room));
     struct tn_value value;
-    if (!text)
-        return -EINVAL;
-    if (tn_value_parse(&duration, text, &value, &why))
-        return tn_plan_fail_kind(r, node, expected);
-    r->plan->busy_poll = value.duration;
-    return 0;
+    int err = read_value(r, node, &duration, "a duration such as 50us, 10ms at most", &value);
+    if (err == 0)
+        r->plan->busy_poll = value.duration;
+    return err;
 }
 
 static int read_io_uring(struct tn_plan_reader *r, const struct tn_yaml_node *node)
 {
     const struct tn_manifest_option yes_or_no = {.type = TN_OPTION_BOOL};
-    static const char expected[] = "yes or no";
-    const char *text = tn_plan_scalar(r, node, expected);
-    char room[128];
-    struct tn_text why = tn_text_init(room, sizeof(room));
     struct tn_value value;
-    if (!text)
-        return -EINVAL;
-    if (tn_value_parse(&yes_or_no, text, &value, &why))
-        return tn_plan_fail_kind(r, node, expected);
-    r->plan->io_uring = value.boolean;
-    return 0;
+    int err = read_value(r, node, &yes_or_no, "yes or no", &value);
+    if (err == 0)
+        r->plan->io_uring = value.boolean;
+    return err;
 }
 
 static void remember_places(struct tn_plan *plan, const struct tn_yaml_node *stack)
